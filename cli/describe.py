@@ -1,0 +1,32 @@
+"""``snnsim describe``."""
+
+import click
+
+from .options import overrides_argument
+
+
+@click.command(short_help="Show shapes, parameters, fan-out and memory.")
+@click.argument("what", metavar="CONFIG|MODEL")
+@overrides_argument
+def describe(what: str, overrides: tuple[str, ...]) -> None:
+    """Show a network's shapes, parameters, fan-out and memory, without training it."""
+    from snnsim import inference
+
+    from .render import memory, shape, table
+
+    description = inference.describe(what, overrides)
+    rows = [
+        (
+            index,
+            layer.name,
+            shape(layer.in_shape),
+            shape(layer.out_shape),
+            layer.parameters,
+            layer.fan_out,
+            memory(layer.memory),
+        )
+        for index, layer in enumerate(description.layers)
+    ]
+    total = sum(layer.parameters for layer in description.layers)
+    click.echo(table(("", "layer", "in", "out", "parameters", "fan-out", "memory"), rows))
+    click.echo(f"{total:,} parameters; {memory(description.working_bytes)} for the states of a worker while training")

@@ -1,0 +1,42 @@
+"""``snnsim eval``."""
+
+from pathlib import Path
+
+import click
+
+from .options import data_dir_option, json_option, overrides_argument, threads_option
+
+
+@click.command("eval")
+@click.argument("model", metavar="RUN_DIR|MODEL", type=click.Path(path_type=Path))
+@overrides_argument
+@click.option("--data", metavar="NAME|PATH", help="Other data than the model's own test set; all of a file is tested.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Test the first N samples only.")
+@threads_option
+@data_dir_option
+@json_option
+def evaluate(
+    model: Path,
+    overrides: tuple[str, ...],
+    data: str | None,
+    limit: int | None,
+    threads: int | None,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Test a trained network and count its operations.
+
+    KEY=VALUE changes a setting the model carries, for example encoder.direct.num_steps=5.
+    """
+    from snnsim import inference
+
+    result = inference.evaluate_model(model, overrides, data=data, limit=limit, data_dir=data_dir, threads=threads)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(result))
+        return
+    from .render import table, test_figures
+
+    rows = [(key, value) for key, value in result["test"].items() if isinstance(value, int)]
+    click.echo(f"{test_figures(result['test'])}\n\n{table(('total over the samples', 'count'), rows)}")

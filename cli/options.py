@@ -1,0 +1,29 @@
+"""Options and arguments that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+overrides_argument: Callable[[F], F] = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+
+data_dir_option: Callable[[F], F] = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder that holds data sets; otherwise SNNSIM_DATA, then the user's cache.",
+)
+
+threads_option: Callable[[F], F] = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Worker threads; the result is the same for any number.",
+)
+
+json_option: Callable[[F], F] = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)

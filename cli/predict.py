@@ -1,0 +1,32 @@
+"""``snnsim predict``."""
+
+import csv
+import io
+from pathlib import Path
+
+import click
+
+from .options import data_dir_option, threads_option
+
+
+@click.command()
+@click.argument("model", metavar="RUN_DIR|MODEL", type=click.Path(path_type=Path))
+@click.argument("data", metavar="NAME|PATH")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.csv", help="File to write instead of printing.")
+@threads_option
+@data_dir_option
+def predict(model: Path, data: str, out: Path | None, threads: int | None, data_dir: Path | None) -> None:
+    """Classify samples: the class and the logits of each, as CSV."""
+    from snnsim import inference
+    from snnsim.files import write_text
+
+    labels, logits = inference.predict_model(model, data, data_dir=data_dir, threads=threads)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["class", *(f"logit_{index}" for index in range(logits.shape[1]))])
+    # str of a float32 is the shortest text that reads back to it
+    writer.writerows([int(label), *map(str, row)] for label, row in zip(labels, logits, strict=True))
+    if out is None:
+        click.echo(text.getvalue(), nl=False)
+    else:
+        write_text(out, text.getvalue())

@@ -1,0 +1,55 @@
+"""Results as text for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from snnsim.progress import count
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Set rows in columns under a head; numbers to the right, all else to the left."""
+    lines = [list(head), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    numeric = [all(isinstance(row[column], (int, float)) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def test_figures(test: Mapping[str, Any]) -> str:
+    """Put the figures of a test into one line."""
+    return (
+        f"test accuracy {test['accuracy']:.2%} on {test['samples']} samples, loss {test['loss']:.4f}, "
+        f"{count(test['spikes_per_sample'])} spikes and {count(test['synops_per_sample'])} synops a sample"
+    )
+
+
+def joules(value: float) -> str:
+    """Write an energy with the prefix that suits it: ``1.24 µJ``."""
+    for size, unit in ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e-12:.3g} pJ"
+
+
+def memory(size: int) -> str:
+    """Write a number of bytes: ``4.0 KiB``."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def shape(axes: Sequence[int]) -> str:
+    """Write a shape: ``1x28x28``."""
+    return "x".join(map(str, axes))
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

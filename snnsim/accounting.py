@@ -1,0 +1,95 @@
+"""Exact counters: integers, one record per layer, one number per sample; nothing is estimated from rates."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counter = NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class LayerCounts:
+    """Counters of one layer, each int64 [B]; a counter that a layer does not have is zero.
+
+    ``spikes`` are the events that the layer emits. ``synops_structural`` are the synapses that events reach,
+    ``synops_effective`` those of nonzero weight, split by the kind of the edge into ``acs`` (binary events) and
+    ``macs`` (graded or analog values). Under direct coding all steps count; ``macs_once`` is one step's worth.
+    ``macs_dense`` is the same layer as a dense product over all steps.
+    """
+
+    spikes: Counter
+    synops_structural: Counter
+    synops_effective: Counter
+    synops_recurrent: Counter
+    synops_recurrent_effective: Counter
+    undelivered: Counter
+    acs: Counter
+    macs: Counter
+    macs_once: Counter
+    macs_dense: Counter
+    bias_adds: Counter
+    neuron_updates: Counter
+    resets: Counter
+
+    @classmethod
+    def zeros(cls, batch: int) -> "LayerCounts":
+        """Return a record of ``batch`` samples with nothing counted."""
+        return cls(**{name: np.zeros(batch, np.int64) for name in COUNTERS})
+
+    @classmethod
+    def join(cls, parts: "Sequence[LayerCounts]") -> "LayerCounts":
+        """Put the samples of several records one after another."""
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in COUNTERS})
+
+    def totals(self) -> dict[str, int]:
+        """Return every counter summed over the samples."""
+        return {name: int(getattr(self, name).sum()) for name in COUNTERS}
+
+
+COUNTERS = tuple(field.name for field in fields(LayerCounts))
+
+
+@dataclass(eq=False)
+class InputCounts:
+    """Events that reach the network from outside, int64 [B]."""
+
+    events: Counter
+
+
+class RunCounts(Sequence[LayerCounts]):
+    """One `LayerCounts` per layer of the network, and ``input``."""
+
+    def __init__(self, layers: Sequence[LayerCounts], input_counts: InputCounts) -> None:
+        self._layers = tuple(layers)
+        self.input = input_counts
+
+    @classmethod
+    def join(cls, parts: "Sequence[RunCounts]") -> "RunCounts":
+        """Put the samples of several runs of one network one after another."""
+        layers = [LayerCounts.join(of_layer) for of_layer in zip(*parts, strict=True)]
+        return cls(layers, InputCounts(np.concatenate([part.input.events for part in parts])))
+
+    def __getitem__(self, index: int) -> LayerCounts:  # type: ignore[override]
+        return self._layers[index]
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __iter__(self) -> Iterator[LayerCounts]:
+        return iter(self._layers)
+
+    def total(self, name: str) -> Counter:
+        """Return a counter summed over the layers, int64 [B]."""
+        zeros = np.zeros_like(self.input.events)
+        return sum((getattr(layer, name) for layer in self._layers), start=zeros)
+
+    def totals(self) -> dict[str, int]:
+        """Return every counter summed over layers and samples, and ``input_events``."""
+        totals = {name: int(self.total(name).sum()) for name in COUNTERS}
+        return totals | {"input_events": int(self.input.events.sum())}
+
+    def __repr__(self) -> str:
+        total = self.totals()
+        return f"RunCounts({len(self)} layers, spikes={total['spikes']}, acs={total['acs']}, macs={total['macs']})"

@@ -1,0 +1,138 @@
+"""The data sets known by name: what they are, where they come from, and how their files are recognised."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from snnsim.errors import DataError
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a set; ``size`` in bytes and ``sha256`` are those of the uncompressed content."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A set known by name.
+
+    Attributes
+    ----------
+    summary
+        What it is, in one line.
+    shape, classes, train, test
+        Shape of a sample; numbers of classes, of training samples (validation included), of test samples.
+    scale
+        What the stored values are multiplied by.
+    files
+        Its files, uncompressed; they may lie there gzipped (``.gz``) as well.
+    mirrors
+        Folders of the web that hold the gzipped files; empty where nothing has to be fetched.
+    location
+        Where it lies on this machine; None where it is missing.
+    """
+
+    name: str
+    summary: str
+    shape: tuple[int, ...]
+    classes: int
+    train: int
+    test: int
+    scale: float
+    licence: str
+    source: str
+    files: tuple[DataFile, ...]
+    mirrors: tuple[str, ...] = ()
+    location: Path | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether it is on this machine."""
+        return self.location is not None
+
+
+TRAIN_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+TEST_FILES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_SIZES = (47040016, 60008, 7840016, 10008)
+
+
+def _idx_files(*checksums: str) -> tuple[DataFile, ...]:
+    return tuple(map(DataFile, TRAIN_FILES + TEST_FILES, _SIZES, checksums))
+
+
+CATALOG = {
+    "digits": DatasetInfo(
+        name="digits",
+        summary="8x8 images of handwritten digits (UCI); ships with snnsim",
+        shape=(1, 8, 8),
+        classes=10,
+        train=1437,
+        test=360,
+        scale=1 / 16,
+        licence="CC BY 4.0 (E. Alpaydin, C. Kaynak)",
+        source="UCI Machine Learning Repository, Optical Recognition of Handwritten Digits, test part, "
+        "doi:10.24432/C50P49",
+        files=(DataFile("digits.npz", 45374, "6f801551877abf69fbf3711373bb642a18dc933430a3385cd6febc235225ea6f"),),
+    ),
+    "mnist": DatasetInfo(
+        name="mnist",
+        summary="28x28 images of handwritten digits",
+        shape=(1, 28, 28),
+        classes=10,
+        train=60000,
+        test=10000,
+        scale=1 / 255,
+        licence="CC BY-SA 3.0 (Y. LeCun, C. Cortes, C. J. C. Burges)",
+        source="http://yann.lecun.com/exdb/mnist/",
+        files=_idx_files(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+        mirrors=(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+    ),
+    "fashion-mnist": DatasetInfo(
+        name="fashion-mnist",
+        summary="28x28 images of clothes and shoes",
+        shape=(1, 28, 28),
+        classes=10,
+        train=60000,
+        test=10000,
+        scale=1 / 255,
+        licence="MIT (Zalando SE)",
+        source="https://github.com/zalandoresearch/fashion-mnist",
+        files=_idx_files(
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+        mirrors=(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        ),
+    ),
+}
+
+
+def describe(name: str) -> DatasetInfo:
+    """Look a set up by its name.
+
+    Raises
+    ------
+    DataError
+        There is no such set.
+    """
+    if name not in CATALOG:
+        close = difflib.get_close_matches(name, CATALOG, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise DataError(f"no data set is called {name!r} (known: {', '.join(CATALOG)}){hint}")
+    return CATALOG[name]

@@ -1,0 +1,294 @@
+"""Batches on the workers: micro-batches depth first, each through the whole forward and backward pass."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.accounting import RunCounts
+from snnsim.encoders import BatchInput, ConstantInput
+from snnsim.events import Events
+from snnsim.execution import SLOTS, micro_batch_size, micro_batches, share, single_threaded_blas
+from snnsim.layers.base import (
+    Affine,
+    Analog,
+    FloatArray,
+    Layer,
+    MicroBatch,
+    Signal,
+    Workspace,
+)
+from snnsim.losses import Loss
+from snnsim.passes import (
+    Forward,
+    Plan,
+    backward,
+    count,
+    fan_outs,
+    forward,
+    hidden_firing,
+    next_with_weights,
+)
+from snnsim.regularizers import HiddenSpikes, Penalties
+from snnsim.results import BatchStep, MicroRun
+
+Labels = NDArray[np.int64]
+
+
+class Engine:
+    """Runs batches through layers; owns the workers' buffers, so one call at a time."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = layers
+        self._workspaces = [Workspace() for _ in range(SLOTS)]
+
+    def run(
+        self,
+        batch: BatchInput,
+        *,
+        threads: int,
+        record: frozenset[str] = frozenset(),
+        with_steps: bool = False,
+        path: str = "auto",
+    ) -> list[MicroRun]:
+        """Run a batch forwards; results come in the order of the samples."""
+        plan = self._plan(batch, per_step=False)
+        with_steps = with_steps or "membrane" in record
+        fan_out = fan_outs(self.layers)
+
+        def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> MicroRun:
+            micro.path, micro.fan_out = path, fan_out
+            network_input = batch.signal(start, stop, micro.workspace)
+            signal = network_input if stem is None else Analog(stem[start:stop, None])
+            result = forward(plan, signal, micro, with_steps=with_steps)
+            counts = count(plan, network_input, result, micro)
+            return self._keep(micro, network_input, result, counts, record)
+
+        with single_threaded_blas():
+            stem = self._stem(plan, batch, threads)
+            return self._in_order(batch, threads, lambda micro, a, b: task(micro, a, b, stem))
+
+    def _keep(
+        self,
+        micro: MicroBatch,
+        network_input: Signal,
+        result: Forward,
+        counts: RunCounts,
+        record: frozenset[str],
+    ) -> MicroRun:
+        events: dict[int, Events] = {}
+        membrane: dict[int, FloatArray] = {}
+        inputs = None
+        if "spikes" in record:
+            inputs = network_input.copy() if isinstance(network_input, Events) else None
+            for layer in self.layers:
+                output = result.inputs.get(layer.index + 1)
+                if layer.fires and isinstance(output, Events):
+                    events[layer.index] = output.copy()
+        if "membrane" in record:
+            for layer in self.layers:
+                if layer.fires or layer.name in ("li", "relu"):
+                    trace = micro.saved[layer.index][0]
+                    membrane[layer.index] = trace.reshape(*trace.shape[:2], *layer.out_shape).copy()
+        return MicroRun(result.logits, result.step_logits, counts, events, membrane, inputs)
+
+    def loss_and_gradients(
+        self,
+        batch: BatchInput,
+        labels: Labels,
+        loss: Loss,
+        penalties: Penalties,
+        *,
+        threads: int,
+        path: str = "auto",
+    ) -> BatchStep:
+        """Run a batch forwards and back: the mean loss over the batch, with penalties, and its gradients."""
+        plan = self._plan(batch, per_step=loss.per_step)
+        used = min(SLOTS, len(self._micro_batches(batch)))
+        slots = [self._gradient_buffers(k, plan) for k in range(used)]
+        terms = np.empty(batch.batch)
+        correct = np.empty(batch.batch, bool)
+        spikes = np.empty(batch.batch, np.int64)
+
+        def task(
+            micro: MicroBatch, start: int, stop: int, slot: int, stem: FloatArray | None, deltas: FloatArray
+        ) -> None:
+            micro.path, micro.dropout_keys = path, batch.keys.slice(start, stop) if batch.keys else None
+            signal = batch.signal(start, stop, micro.workspace) if stem is None else Analog(stem[start:stop, None])
+            result = forward(plan, signal, micro, with_steps=False)
+            part = slice(start, stop)
+            terms[part], gradients = self._loss(result, labels[part], loss, penalties, batch, micro)
+            correct[part] = result.logits.argmax(axis=1) == labels[part]
+            spikes[part] = _spikes(result, self.layers, stop - start)
+            delta = backward(plan, result, *gradients, micro, slots[slot])
+            if delta is not None:
+                deltas[part] = delta
+
+        with single_threaded_blas():
+            stem = self._stem(plan, batch, threads)
+            deltas = np.empty((0 if stem is None else batch.batch, 0 if stem is None else stem.shape[1]), np.float32)
+            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas))
+            self._reduce(plan, batch, slots, deltas, threads)
+        named = {
+            f"{layer.index}.{name}": slots[0][layer.index][name] for layer in self.layers for name in layer.parameters
+        }
+        return BatchStep(float(terms.sum() / batch.batch), named, int(correct.sum()), int(spikes.sum()))
+
+    def _loss(
+        self,
+        result: Forward,
+        labels: Labels,
+        loss: Loss,
+        penalties: Penalties,
+        batch: BatchInput,
+        micro: MicroBatch,
+    ) -> tuple[NDArray[np.float64], tuple[FloatArray | None, FloatArray | None]]:
+        """Return the samples' terms, and the gradients of logits and step logits, divided by the batch size."""
+        scale = 1 / batch.batch
+        step_gradient = logit_gradient = None
+        if loss.per_step:
+            assert result.step_logits is not None
+            terms, gradient = loss(result.step_logits.astype(np.float64), labels, batch.steps)
+            step_gradient = (gradient * scale).astype(np.float32)
+        else:
+            factor = logit_factor(loss, self.layers, batch.steps)
+            terms, gradient = loss(result.logits.astype(np.float64) * factor, labels, batch.steps)
+            logit_gradient = gradient * (factor * scale)
+        for on_logits in penalties.on_logits:
+            more, gradient = on_logits(result.logits.astype(np.float64))
+            terms = terms + more
+            logit_gradient = gradient * scale + (0 if logit_gradient is None else logit_gradient)
+        if penalties.on_spikes:
+            terms = terms + self._spike_penalties(result, penalties, scale, micro)
+        as_float = None if logit_gradient is None else logit_gradient.astype(np.float32)
+        return terms, (as_float, step_gradient)
+
+    def _spike_penalties(
+        self, result: Forward, penalties: Penalties, scale: float, micro: MicroBatch
+    ) -> NDArray[np.float64]:
+        terms = np.zeros(micro.samples)
+        hidden: list[HiddenSpikes] = []
+        layers = hidden_firing(self.layers)
+        for layer in layers:
+            events = result.inputs[layer.index + 1]
+            assert isinstance(events, Events)
+            hidden.append(HiddenSpikes(events, next_with_weights(self.layers, layer.index).fan_out()[:, 0]))
+        if not hidden:
+            return terms
+        extra = [np.zeros((micro.samples, layer.size)) for layer in layers]
+        for penalty in penalties.on_spikes:
+            more, gradients = penalty(hidden)
+            terms += more
+            for sum_, gradient in zip(extra, gradients, strict=True):
+                sum_ += gradient * scale
+        micro.extra = {layer.index: sum_.astype(np.float32) for layer, sum_ in zip(layers, extra, strict=True)}
+        return terms
+
+    def _plan(self, batch: BatchInput, *, per_step: bool) -> Plan:
+        constant = isinstance(batch, ConstantInput)
+        return Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step)
+
+    def _stem(self, plan: Plan, batch: BatchInput, threads: int) -> FloatArray | None:
+        if plan.stem is None:
+            return None
+        assert isinstance(batch, ConstantInput)
+        layer = self.layers[plan.stem]
+        assert isinstance(layer, Affine)
+        return layer.constant_forward(batch.x, _sharing(threads))
+
+    def _micro_batches(self, batch: BatchInput) -> list[tuple[int, int]]:
+        return micro_batches(batch.batch, self._size(batch.steps))
+
+    def _size(self, steps: int) -> int:
+        return micro_batch_size(max(layer.size for layer in self.layers), steps)
+
+    def _in_slots(
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any]
+    ) -> list[list[Any]]:
+        """Run micro-batches in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another."""
+        ranges = self._micro_batches(batch)
+        size = self._size(batch.steps)
+
+        def chain(slot: int) -> list[Any]:
+            workspace = self._workspaces[slot]
+            results = []
+            for start, stop in ranges[slot::SLOTS]:
+                micro = MicroBatch(stop - start, size, batch.steps, workspace)
+                results.append(task(micro, start, stop, slot))
+            return results
+
+        return share(chain, min(SLOTS, len(ranges)), threads)
+
+    def _in_order(
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun]
+    ) -> list[MicroRun]:
+        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b))
+        count = len(self._micro_batches(batch))
+        return [chains[k % SLOTS][k // SLOTS] for k in range(count)]
+
+    def _gradient_buffers(self, slot: int, plan: Plan) -> list[dict[str, FloatArray]]:
+        """Return zeroed gradients of every layer, in the memory order of its parameters.
+
+        The stem's lie in the first slot only: they come from one product at the end.
+        """
+        workspace = self._workspaces[slot]
+        buffers: list[dict[str, FloatArray]] = []
+        for layer in self.layers:
+            of_layer: dict[str, FloatArray] = {}
+            if layer.index != plan.stem or slot == 0:
+                for name, parameter in layer.parameters.items():
+                    memory = workspace.array(("gradient", layer.index, name), parameter.T.shape)
+                    memory[...] = 0
+                    of_layer[name] = memory.T
+            buffers.append(of_layer)
+        return buffers
+
+    def _reduce(
+        self,
+        plan: Plan,
+        batch: BatchInput,
+        slots: Sequence[Sequence[Mapping[str, FloatArray]]],
+        deltas: FloatArray,
+        threads: int,
+    ) -> None:
+        """Add the slots' gradients into the first, in order; take the stem's product."""
+        arrays = [
+            [slot[layer.index][name].T for slot in slots]
+            for layer in self.layers
+            if layer.index != plan.stem
+            for name in layer.parameters
+        ]
+
+        def add(k: int) -> None:
+            total, *others = arrays[k]
+            for other in others:
+                total += other
+
+        share(add, len(arrays), threads)
+        if plan.stem is not None:
+            assert isinstance(batch, ConstantInput)
+            layer = self.layers[plan.stem]
+            assert isinstance(layer, Affine)
+            layer.constant_backward(batch.x, deltas, slots[0][plan.stem], _sharing(threads))
+
+
+def _sharing(threads: int) -> Callable[[Callable[[int], None], int], None]:
+    def run(task: Callable[[int], None], count: int) -> None:
+        share(task, count, threads)
+
+    return run
+
+
+def _spikes(result: Forward, layers: Sequence[Layer], samples: int) -> NDArray[np.int64]:
+    total = np.zeros(samples, np.int64)
+    for layer in layers:
+        output = result.inputs.get(layer.index + 1)
+        if layer.fires and isinstance(output, Events):
+            total += output.per_sample
+    return total
+
+
+def logit_factor(loss: Loss, layers: Sequence[Layer], steps: int) -> int:
+    """Return what a loss wants logits multiplied by: a rate readout's times T are the counts."""
+    return steps if loss.needs_counts and getattr(layers[-1], "readout", None) == "rate" else 1

@@ -1,0 +1,137 @@
+"""A trained network on a whole set of samples: accuracy, loss, and the exact counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.accounting import COUNTERS, RunCounts
+from snnsim.datasets.samples import Samples
+from snnsim.encoders import EVALUATION_EPOCH, BatchInput, encode
+from snnsim.layers.base import FloatArray, SampleKeys
+from snnsim.losses import Loss
+from snnsim.network import Network
+from snnsim.spec import EncoderChoice
+
+# Samples that are encoded at a time; changes no result.
+BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How a network did on N samples.
+
+    ``layers[i]`` are the totals of layer i's counters over all samples; ``confusion[true, predicted]`` counts.
+    """
+
+    accuracy: float
+    loss: float
+    samples: int
+    num_steps: int
+    layers: list[dict[str, int]]
+    input_events: int
+    confusion: NDArray[np.int64]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Every counter summed over the layers."""
+        return {name: sum(layer[name] for layer in self.layers) for name in COUNTERS}
+
+    @property
+    def spikes_per_sample(self) -> float:
+        """Spikes of hidden layers and a firing readout."""
+        return self.totals["spikes"] / self.samples
+
+    @property
+    def synops_per_sample(self) -> float:
+        """``(acs + macs) / samples``."""
+        totals = self.totals
+        return (totals["acs"] + totals["macs"]) / self.samples
+
+    def summary(self) -> dict[str, float | int]:
+        """Return the fields of ``summary.json`` under ``test``."""
+        totals = self.totals
+        return {
+            "accuracy": self.accuracy,
+            "loss": self.loss,
+            "samples": self.samples,
+            "num_steps": self.num_steps,
+            "spikes": totals["spikes"],
+            "spikes_per_sample": self.spikes_per_sample,
+            "input_events": self.input_events,
+            "synops_per_sample": self.synops_per_sample,
+            **{name: totals[name] for name in COUNTERS if name != "spikes"},
+        }
+
+
+def batch_input(
+    encoder: EncoderChoice, network: Network, samples: Samples, scale: float, rows: slice, seed: int
+) -> BatchInput:
+    """Encode some samples for evaluation."""
+    x = analog(samples.x[rows], scale)
+    keys = SampleKeys(seed, EVALUATION_EPOCH, samples.index[rows])
+    return encode(encoder, x, network.input_shape, keys)
+
+
+def analog(x: NDArray[np.generic], scale: float) -> FloatArray:
+    """Return stored samples as analog values, flat, float32 [B, F]."""
+    flat = np.ascontiguousarray(x.reshape(x.shape[0], -1), np.float32)
+    return flat if scale == 1 else flat * np.float32(scale)
+
+
+def evaluate(
+    network: Network,
+    samples: Samples,
+    *,
+    scale: float,
+    encoder: EncoderChoice,
+    loss: Loss,
+    seed: int,
+    threads: int | None = None,
+) -> Evaluation:
+    """Run a network on samples and count.
+
+    Parameters
+    ----------
+    network, samples, scale, encoder
+        Samples ``x * scale`` go through the encoder into the network.
+    loss
+        Its mean over the samples is reported.
+    seed
+        Keys a random encoder, with the samples' numbers, in a stream of its own.
+    """
+    layers = [dict.fromkeys(COUNTERS, 0) for _ in network.layers]
+    input_events = 0
+    steps = 0
+    terms: list[NDArray[np.float64]] = []
+    predicted: list[NDArray[np.int64]] = []
+    for start in range(0, len(samples), BATCH):
+        rows = slice(start, start + BATCH)
+        batch = batch_input(encoder, network, samples, scale, rows, seed)
+        result = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step)
+        steps = result.steps
+        z = result.step_logits if loss.per_step else result.logits
+        assert z is not None
+        terms.append(loss(network.loss_input(loss, z, steps), samples.y[rows], steps)[0])
+        predicted.append(result.logits.argmax(axis=1))
+        input_events += _add(layers, result.counts)
+    found = np.concatenate(predicted)
+    confusion = np.zeros((network.classes, network.classes), np.int64)
+    np.add.at(confusion, (samples.y, found), 1)
+    return Evaluation(
+        accuracy=float((found == samples.y).mean()),
+        loss=float(np.concatenate(terms).mean()),
+        samples=len(samples),
+        num_steps=steps,
+        layers=layers,
+        input_events=input_events,
+        confusion=confusion,
+    )
+
+
+def _add(layers: Sequence[dict[str, int]], counts: RunCounts) -> int:
+    for total, layer in zip(layers, counts, strict=True):
+        for name, value in layer.totals().items():
+            total[name] += value
+    return int(counts.input.events.sum())

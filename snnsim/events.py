@@ -1,0 +1,132 @@
+"""Spike trains of a batch as time-bucketed event queues."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snnsim.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Spike trains in compressed form: one bucket per sample and step; that of sample b and step t is ``b * T + t``.
+
+    Attributes
+    ----------
+    indptr : int64 [B * T + 1]
+        Bucket r holds the events ``indptr[r]`` to ``indptr[r + 1]``.
+    indices : int32 [events]
+        Which neuron fired (row-major in ``shape``), sorted within a bucket, no neuron twice.
+    values : float32 [events] or None
+        Sizes of graded events; None for binary ones.
+    num_steps, batch : int
+        T and B.
+    shape : tuple of int
+        Shape of the layer that fires, for example ``(256,)`` or ``(2, 34, 34)``.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float32] | None
+    num_steps: int
+    batch: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def from_dense(cls, x: ArrayLike) -> "Events":
+        """Take the nonzero entries of ``x`` [T, B, ...] as events: binary if all are 1, otherwise graded.
+
+        Raises
+        ------
+        InputError
+            ``x`` has fewer than three axes, or holds NaN or infinity.
+        """
+        dense = np.asarray(x)
+        if dense.ndim < 3:
+            raise InputError(f"x: must be [steps, samples, ...] (got shape {list(dense.shape)})")
+        steps, batch = dense.shape[:2]
+        rows = np.moveaxis(dense, 0, 1).reshape(batch * steps, -1)
+        row, index = np.nonzero(rows)
+        size = rows[row, index].astype(np.float32)
+        if not np.isfinite(size).all():
+            raise InputError("x: holds NaN or infinite values")
+        indptr = np.zeros(batch * steps + 1, np.int64)
+        np.cumsum(np.bincount(row, minlength=batch * steps), out=indptr[1:])
+        values = None if (size == 1).all() else size
+        return cls(indptr, index.astype(np.int32), values, steps, batch, dense.shape[2:])
+
+    @classmethod
+    def join(cls, parts: "list[Events]") -> "Events":
+        """Put the samples of several parts (same steps, same shape) one after another."""
+        offsets = np.cumsum([0, *(part.indices.size for part in parts)])
+        indptr = [np.zeros(1, np.int64)]
+        indptr += [part.indptr[1:] + offset for part, offset in zip(parts, offsets, strict=False)]
+        graded = parts[0].values is not None
+        return cls(
+            np.concatenate(indptr),
+            np.concatenate([part.indices for part in parts]),
+            np.concatenate([part.values for part in parts if part.values is not None]) if graded else None,
+            parts[0].num_steps,
+            sum(part.batch for part in parts),
+            parts[0].shape,
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of neurons of the layer that fires."""
+        return int(np.prod(self.shape))
+
+    @property
+    def per_sample(self) -> NDArray[np.int64]:
+        """Number of events of each sample, int64 [B]."""
+        ends = self.indptr[:: self.num_steps]
+        return ends[1:] - ends[:-1]
+
+    def samples(self, start: int, stop: int) -> "Events":
+        """Return the samples ``start`` to ``stop`` (a view of the same events)."""
+        indptr = self.indptr[start * self.num_steps : stop * self.num_steps + 1]
+        first, last = indptr[0], indptr[-1]
+        values = None if self.values is None else self.values[first:last]
+        return Events(indptr - first, self.indices[first:last], values, self.num_steps, stop - start, self.shape)
+
+    def copy(self) -> "Events":
+        """Return the same events in memory of their own."""
+        values = None if self.values is None else self.values.copy()
+        return Events(self.indptr.copy(), self.indices.copy(), values, self.num_steps, self.batch, self.shape)
+
+    def to_dense(self) -> NDArray[np.float32]:
+        """Return the spike trains as float32 [T, B, ...]: a view for people, never the path."""
+        dense = np.zeros((self.batch * self.num_steps, self.size), np.float32)
+        rows = np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
+        dense[rows, self.indices] = 1 if self.values is None else self.values
+        return np.moveaxis(dense.reshape(self.batch, self.num_steps, *self.shape), 1, 0)
+
+    def check(self) -> None:
+        """Check what the kernels rely on.
+
+        Raises
+        ------
+        InputError
+            A bucket that is not sorted, a neuron outside the layer, or arrays that do not fit together.
+        """
+        if self.num_steps < 1 or self.batch < 1:
+            raise InputError(f"events: {self.batch} samples of {self.num_steps} steps")
+        if self.indptr.dtype != np.int64 or self.indices.dtype != np.int32:
+            raise InputError("events: indptr must be int64 and indices int32")
+        if self.indptr.shape != (self.batch * self.num_steps + 1,) or self.indptr[0] != 0:
+            raise InputError("events: indptr must begin with 0 and have batch * num_steps + 1 entries")
+        if (np.diff(self.indptr) < 0).any() or self.indptr[-1] != self.indices.size:
+            raise InputError("events: indptr must not fall and must end with the number of events")
+        if self.indices.size and not 0 <= self.indices.min() <= self.indices.max() < self.size:
+            raise InputError(f"events: an index lies outside the layer of {self.size} neurons")
+        buckets = np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
+        same = buckets[1:] == buckets[:-1]
+        if (np.diff(self.indices)[same] <= 0).any():
+            raise InputError("events: the indices of a bucket must be sorted, each at most once")
+        if self.values is not None and (self.values.shape != self.indices.shape or not np.isfinite(self.values).all()):
+            raise InputError("events: there must be one finite value per event")
+
+    def __repr__(self) -> str:
+        kind = "binary" if self.values is None else "graded"
+        return f"Events({self.indices.size} {kind}, batch={self.batch}, num_steps={self.num_steps}, shape={self.shape})"

@@ -1,0 +1,73 @@
+"""Micro-batches on a thread pool: how much a worker carries at once, and in which fixed order results add up."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+from snnsim.errors import InputError
+
+Result = TypeVar("Result")
+
+# Half of a 2 MiB cache, in bytes: what one micro-batch's widest membrane trace and delta may take. A constant, since
+# results must not depend on the machine's size.
+CACHE_BYTES = 1 << 20
+MOST_SAMPLES = 16
+
+# Gradients add up in so many chains, each in order, then reduced in order: the same bits for any thread count.
+SLOTS = 4
+
+
+def micro_batch_size(widest: int, steps: int) -> int:
+    """Return how many samples a worker carries at once: a power of two up to 16, from shapes alone."""
+    size = MOST_SAMPLES
+    while size > 1 and size * steps * widest * 8 > CACHE_BYTES:
+        size //= 2
+    return size
+
+
+def micro_batches(batch: int, size: int) -> list[tuple[int, int]]:
+    """Cut a batch into ranges of ``size`` samples."""
+    return [(start, min(start + size, batch)) for start in range(0, batch, size)]
+
+
+def thread_count(threads: int | None) -> int:
+    """Return the number of workers: as given, or one per core that this process may use.
+
+    Raises
+    ------
+    InputError
+        Less than one.
+    """
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise InputError(f"threads: must be at least 1 (got {threads})")
+    return threads
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="snnsim")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def single_threaded_blas() -> AbstractContextManager[object]:
+    """Keep the BLAS to one thread: the workers are the parallelism."""
+    limit: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return limit
+
+
+def share(task: Callable[[int], Result], count: int, threads: int) -> list[Result]:
+    """Run ``task(0)`` to ``task(count - 1)`` on the workers; return the results in order."""
+    if threads == 1 or count == 1:
+        return [task(k) for k in range(count)]
+    return list(_pool(threads).map(task, range(count)))

@@ -1,0 +1,314 @@
+"""A run: configuration, data, training, test, and the run directory with all of it."""
+
+import csv
+import io
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnsim import __version__, datasets
+from snnsim.accounting import COUNTERS
+from snnsim.config import Config, LoadedConfig, dump_yaml
+from snnsim.datasets import Dataset
+from snnsim.energy import load_profile
+from snnsim.errors import InputError, KeyPath, RunInterrupted
+from snnsim.evaluation import Evaluation, evaluate
+from snnsim.execution import thread_count
+from snnsim.files import write_text
+from snnsim.losses import make_loss
+from snnsim.model_file import Model, read_model, write_model
+from snnsim.network import Network
+from snnsim.progress import Progress, Silent
+from snnsim.run_directory import Logged, RunDirectory
+from snnsim.training.checkpoint import read_checkpoint
+from snnsim.training.trainer import Trained, Trainer
+
+FORMAT = 1
+METRICS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "valid_accuracy",
+    "spikes_per_sample",
+    "synops_per_sample",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A configuration with its data and its network, sizes checked."""
+
+    config: Config
+    dataset: Dataset
+    network: Network
+
+
+def prepare(loaded: LoadedConfig, data_dir: Path | None = None) -> Prepared:
+    """Load the data and build the network of a configuration.
+
+    Raises
+    ------
+    InputError
+        Data that are missing or damaged, or sizes that do not fit; names the place in the configuration.
+    """
+    config = loaded.config
+    try:
+        dataset = datasets.load(config.data, data_dir)
+        network = build_network(config, dataset.input_shape, dataset.classes)
+    except InputError as error:
+        raise (loaded.explain(error) if error.path else error) from None
+    return Prepared(config, dataset, network)
+
+
+def build_network(config: Config, input_shape: tuple[int, ...], classes: int) -> Network:
+    """Build the network of a configuration, with its first weights, and check that it fits data and loss.
+
+    Raises
+    ------
+    InputError
+        It does not.
+    """
+    network = Network(config.network, input_shape, config.seed)
+    if network.classes != classes:
+        sized = max(layer.index for layer in network.layers if layer.parameters)
+        raise InputError(
+            f"the network ends in {network.classes} outputs, the data have {classes} classes",
+            ("network", sized, network.layers[sized].name),
+        )
+    network.check_loss(make_loss(config.train.loss))
+    if network.is_ann and config.encoder.name != "direct":
+        raise InputError("an ANN takes the data as they are: encoder must be direct", ("encoder",))
+    _at(("energy", "profile"), lambda: load_profile(config.energy.profile))
+    if config.train.init is not None:
+        _at(("train", "init"), lambda: _load_weights(network, Path(str(config.train.init))))
+    return network
+
+
+def _load_weights(network: Network, source: Path) -> None:
+    network.load_parameters(dict(read_model(source).network.parameters), str(source))
+
+
+def _at(path: KeyPath, task: Callable[[], object]) -> None:
+    """Run a task; an error of its gets the place in the configuration that named what it works on."""
+    try:
+        task()
+    except InputError as error:
+        raise InputError(str(error), error.path or path) from None
+
+
+def _sized_layer(network: Network) -> int:
+    return max(layer.index for layer in network.layers if layer.parameters)
+
+
+def run_experiment(
+    loaded: LoadedConfig,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    threads: int | None = None,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Train and test a network, and write the run directory.
+
+    Parameters
+    ----------
+    loaded
+        What to do.
+    out
+        The run directory: must be new or empty, unless ``resume``. By default ``runs/<name>-<date>-<time>``.
+    resume
+        Go on from the last checkpoint in ``out``; a finished run is left as it is.
+    threads
+        Workers; changes no bit of the result.
+    data_dir
+        Where to look for data first.
+
+    Returns
+    -------
+    Path
+        The run directory.
+
+    Raises
+    ------
+    InputError
+        What the user gave cannot be used.
+    DivergedError
+        Training diverged; the last good checkpoint is kept.
+    """
+    progress = progress if progress is not None else Silent()
+    thread_count(threads)
+    folder = RunDirectory(out if out is not None else _default_folder(loaded.name))
+    if resume:
+        folder.require_same(loaded.config)
+        if folder.finished:
+            progress.note(f"{folder.path}: the run is finished already; nothing to do")
+            return folder.path
+    else:
+        folder.require_unused()
+    prepared = prepare(loaded, data_dir)
+    folder.create(dump_yaml(loaded.config.resolved()))
+    logged = Logged(progress, folder.log)
+    try:
+        _train_and_test(prepared, folder, loaded.filename, threads, logged)
+    except KeyboardInterrupt:
+        text = _interrupted(folder)
+        logged.record(text)
+        raise RunInterrupted(text) from None
+    except Exception as error:
+        logged.record(f"{type(error).__name__}: {error}")
+        raise
+    return folder.path
+
+
+def _train_and_test(
+    prepared: Prepared, folder: RunDirectory, filename: str, threads: int | None, progress: Logged
+) -> None:
+    config, dataset, network = prepared.config, prepared.dataset, prepared.network
+    trainer = Trainer(
+        network,
+        dataset,
+        config.encoder,
+        config.train,
+        seed=config.seed,
+        folder=folder.checkpoints,
+        threads=threads,
+        progress=progress,
+    )
+    last = folder.checkpoints / "last.npz"
+    checkpoint = read_checkpoint(last) if last.exists() else None
+    if checkpoint is not None:
+        progress.note(f"going on after epoch {checkpoint.epoch}")
+    trained = trainer.train(checkpoint)
+    result = evaluate(
+        network,
+        dataset.test,
+        scale=dataset.scale,
+        encoder=config.encoder,
+        loss=make_loss(config.train.loss),
+        seed=config.seed,
+        threads=threads,
+    )
+    write_text(folder.path / "metrics.csv", _csv(METRICS, trained.rows))
+    write_text(folder.path / "accounting.csv", accounting_csv(network, result))
+    write_model(folder.path / "model.npz", Model(network, _settings(config)))
+    from snnsim.figures import draw_figures
+    from snnsim.report import write_report
+
+    draw_figures(folder.figures, prepared.network, dataset, config, trained.rows, result, threads)
+    summary = _summary(prepared, filename, trained, result)
+    write_text(folder.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+    progress.note(f"test accuracy {result.accuracy:.2%}")
+    # The report comes last: with it the run is finished.
+    write_report(folder.path)
+
+
+def _default_folder(name: str) -> Path:
+    base = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    candidates = [base, *(base.with_name(f"{base.name}-{k}") for k in range(2, 100))]
+    return next(path for path in candidates if not path.exists())
+
+
+def _interrupted(folder: RunDirectory) -> str:
+    if (folder.checkpoints / "last.npz").exists():
+        return f"interrupted; the last checkpoint is kept: go on with --out {folder.path} --resume"
+    return "interrupted before the first epoch ended; nothing to go on from"
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """Return what a model carries of its run: what evaluation needs."""
+    resolved = config.resolved()
+    settings = {key: resolved[key] for key in ("seed", "data", "encoder", "energy")}
+    return settings | {"train": {"loss": resolved["train"]["loss"]}}
+
+
+def _summary(prepared: Prepared, filename: str, trained: Trained, result: Evaluation) -> dict[str, Any]:
+    config, dataset, network = prepared.config, prepared.dataset, prepared.network
+    profile = load_profile(config.energy.profile)
+    totals = result.totals
+    seen = len(dataset.train) * config.train.epochs
+    return {
+        "format": FORMAT,
+        "snnsim": __version__,
+        "seed": config.seed,
+        "config": filename,
+        "data": {
+            "name": dataset.name,
+            "train": len(dataset.train) + len(dataset.valid),
+            "test": len(dataset.test),
+        },
+        "model": {
+            "parameters": sum(array.size for array in network.parameters.values()),
+            "layers": [
+                {
+                    "index": layer.index,
+                    "layer": layer.name,
+                    "in_shape": list(layer.in_shape),
+                    "out_shape": list(layer.out_shape),
+                    "parameters": sum(array.size for array in layer.parameters.values()),
+                }
+                for layer in network.layers
+            ],
+        },
+        "test": result.summary(),
+        "energy": {
+            "profile": config.energy.profile,
+            "joules_per_sample": profile.joules(totals, **memory_bytes(network)) / result.samples,
+            "estimate": True,
+        },
+        "teacher": None,
+        "distill": None,
+        "train": {
+            "epochs": config.train.epochs,
+            "seconds": round(trained.seconds, 3),
+            "samples_per_second": round(seen / trained.seconds, 1),
+        },
+        "environment": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "numba": version("numba"),
+            "platform": platform.platform(),
+            "command": " ".join(["snnsim", *sys.argv[1:]]),
+        },
+    }
+
+
+def memory_bytes(network: Network) -> dict[str, int]:
+    """Return what parameters and membranes take, for profiles that charge memory accesses."""
+    parameters = sum(array.size for array in network.parameters.values())
+    state = sum(layer.size for layer in network.layers if layer.fires or layer.name == "li")
+    return {"parameter_bytes": 4 * parameters, "state_bytes": 4 * state}
+
+
+def accounting_csv(network: Network, result: Evaluation) -> str:
+    """Return one row per layer with the totals of every counter, and the input's events in a row of their own."""
+    empty = dict.fromkeys(COUNTERS, 0)
+    rows: list[dict[str, Any]] = [
+        {"index": "input", "layer": "input", "out_shape": _shape(network.input_shape)}
+        | empty
+        | {"spikes": result.input_events}
+    ]
+    for layer, counts in zip(network.layers, result.layers, strict=True):
+        rows.append({"index": layer.index, "layer": layer.name, "out_shape": _shape(layer.out_shape)} | counts)
+    return _csv(("index", "layer", "out_shape", *COUNTERS), rows)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

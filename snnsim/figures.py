@@ -1,0 +1,69 @@
+"""The figures of a run, drawn from the trained network and its results."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnsim.config import Config
+from snnsim.datasets import Dataset
+from snnsim.evaluation import Evaluation, batch_input
+from snnsim.network import Network
+from snnsim.plots import (
+    confusion_matrix,
+    firing_rates,
+    first_layer_weights,
+    learning_curves,
+    membrane_traces,
+    save,
+    spike_raster,
+)
+from snnsim.results import BatchRun
+
+# Test samples over which firing rates are averaged for the histogram.
+RATE_SAMPLES = 256
+TRACES = 4
+
+
+def draw_figures(
+    folder: Path,
+    network: Network,
+    dataset: Dataset,
+    config: Config,
+    rows: list[dict[str, Any]],
+    result: Evaluation,
+    threads: int | None,
+) -> None:
+    """Draw every figure of a run into ``folder`` as PNG."""
+    save(learning_curves(rows), folder / "learning-curves.png")
+    names = [str(k) for k in range(network.classes)]
+    save(confusion_matrix(result.confusion, names), folder / "confusion-matrix.png")
+    first = next(layer for layer in network.layers if "weight" in layer.parameters)
+    if first.parameters["weight"].ndim == 2:
+        weights = first_layer_weights(first.parameters["weight"], network.input_shape)
+        save(weights, folder / "first-layer-weights.png")
+    if not any(layer.fires for layer in network.layers):
+        return
+    count = slice(0, min(RATE_SAMPLES, len(dataset.test)))
+    batch = batch_input(config.encoder, network, dataset.test, dataset.scale, count, config.seed)
+    run = network.evaluate_batch(batch, threads=threads, record=("spikes", "membrane"))
+    _draw_activity(folder, network, dataset, run)
+
+
+def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchRun) -> None:
+    firing = [layer for layer in network.layers if layer.fires]
+    trains = {layer.index: run.spikes[layer.index].reshape(run.steps, -1, layer.size) for layer in firing}
+    rates = [(layer.title, trains[layer.index].mean(axis=(0, 1))) for layer in firing]
+    save(firing_rates(rates), folder / "firing-rates.png")
+    raster = [(layer.title, trains[layer.index][:, 0]) for layer in firing]
+    if run.inputs is not None:
+        raster.insert(0, ("input", run.inputs.samples(0, 1).to_dense().reshape(run.steps, -1)))
+    said = f"test sample 0: class {dataset.test.y[0]}, predicted {run.predictions[0]}"
+    save(spike_raster(raster, said), folder / "spike-raster.png")
+    layer = firing[0]
+    spikes = trains[layer.index][:, 0]
+    busiest = np.sort(np.argsort(-spikes.sum(axis=0), kind="stable")[:TRACES])
+    membrane = run.membrane[layer.index].reshape(run.steps, -1, layer.size)[:, 0]
+    threshold = getattr(layer, "threshold")[busiest]  # noqa: B009
+    traces = membrane_traces(membrane[:, busiest], spikes[:, busiest], threshold, busiest, layer.title)
+    save(traces, folder / "membrane-traces.png")

@@ -1,0 +1,181 @@
+"""Trained models put to use: tested, asked for predictions, described."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim import datasets
+from snnsim.config import Config, LoadedConfig, from_mapping, load
+from snnsim.datasets.catalog import describe as describe_dataset
+from snnsim.datasets.samples import Samples
+from snnsim.errors import InputError
+from snnsim.evaluation import BATCH, batch_input, evaluate
+from snnsim.execution import CACHE_BYTES
+from snnsim.experiment import build_network
+from snnsim.layers import Affine
+from snnsim.layers.base import FloatArray
+from snnsim.losses import make_loss
+from snnsim.model_file import Model, model_path, read_model
+from snnsim.network import Network
+
+
+@dataclass(frozen=True)
+class LayerDescription:
+    """A layer before any training: shapes, number of parameters, synapses per input, bytes of its parameters."""
+
+    name: str
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    parameters: int
+    fan_out: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network's layers, and the most that one worker's micro-batch takes for membranes and deltas, in bytes."""
+
+    layers: list[LayerDescription]
+    working_bytes: int
+
+
+def check(loaded: LoadedConfig, data_dir: Path | None = None) -> Network:
+    """Check that a configuration's sizes fit; sets known by name need not be there.
+
+    Raises
+    ------
+    InputError
+        They do not; names the place in the configuration.
+    """
+    config = loaded.config
+    try:
+        if config.data.name is not None:
+            info = describe_dataset(config.data.name)
+            return build_network(config, info.shape, info.classes)
+        dataset = datasets.load(config.data, data_dir)
+        return build_network(config, dataset.input_shape, dataset.classes)
+    except InputError as error:
+        raise (loaded.explain(error) if error.path else error) from None
+
+
+def describe(where: str, overrides: Sequence[str] = ()) -> Description:
+    """Describe the network of a configuration (name or file), a model file or a run directory."""
+    path = Path(where)
+    if path.suffix == ".npz" or (path / "model.npz").exists():
+        network, config = _with_overrides(path, overrides, None)
+    else:
+        loaded = load(where, overrides)
+        network, config = check(loaded), loaded.config
+    steps = int(getattr(config.encoder.options, "num_steps", 1))
+    layers = [
+        LayerDescription(
+            name=layer.name,
+            in_shape=layer.in_shape,
+            out_shape=layer.out_shape,
+            parameters=sum(array.size for array in layer.parameters.values()),
+            fan_out=int(layer.fan_out()[:, 0].max()) if isinstance(layer, Affine) else 0,
+            memory=sum(array.nbytes for array in layer.parameters.values()),
+        )
+        for layer in network.layers
+    ]
+    widest = max(layer.size for layer in network.layers)
+    return Description(layers, max(CACHE_BYTES, 8 * widest * steps))
+
+
+def evaluate_model(
+    where: Path,
+    overrides: Sequence[str] = (),
+    *,
+    data: str | None = None,
+    limit: int | None = None,
+    data_dir: Path | None = None,
+    threads: int | None = None,
+) -> dict[str, dict[str, float | int]]:
+    """Test a trained model.
+
+    Parameters
+    ----------
+    where
+        Run directory or model file.
+    overrides
+        Settings of the model to change, ``encoder.direct.num_steps=5``.
+    data
+        A set's name, or a file or folder of which all is tested; by default the test set of the run.
+    limit
+        Test the first so many samples only.
+
+    Returns
+    -------
+    dict
+        ``{"test": {...}}`` with the fields of ``summary.json``.
+    """
+    network, config = _with_overrides(where, overrides, data)
+    if data is not None:
+        samples, scale = datasets.load_test(data, data_dir, network.input_shape, limit)
+    else:
+        dataset = datasets.load(config.data, data_dir)
+        samples, scale = _first(dataset.test, limit), dataset.scale
+    if samples.y.max() >= network.classes:
+        raise InputError(f"the data have a class {samples.y.max()}, the network {network.classes} outputs")
+    if samples.x.shape[1:] != network.input_shape:
+        raise InputError(
+            f"the data's samples have shape {list(samples.x.shape[1:])}, the network takes {list(network.input_shape)}"
+        )
+    result = evaluate(
+        network,
+        samples,
+        scale=scale,
+        encoder=config.encoder,
+        loss=make_loss(config.train.loss),
+        seed=config.seed,
+        threads=threads,
+    )
+    return {"test": result.summary()}
+
+
+def predict_model(
+    where: Path, data: str, *, data_dir: Path | None = None, threads: int | None = None
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """Return the classes [N] and logits [N, K] that a model gives for data; their labels are not needed."""
+    network, config = _with_overrides(where, (), data)
+    inputs = datasets.load_inputs(data, data_dir, network.input_shape)
+    samples = Samples(inputs.x, np.zeros(len(inputs.x), np.int64), inputs.index)
+    parts = []
+    for start in range(0, len(samples.x), BATCH):
+        rows = slice(start, start + BATCH)
+        batch = batch_input(config.encoder, network, samples, inputs.scale, rows, config.seed)
+        parts.append(network.evaluate_batch(batch, threads=threads).logits)
+    logits = np.concatenate(parts)
+    return logits.argmax(axis=1), logits
+
+
+def _first(samples: Samples, limit: int | None) -> Samples:
+    return Samples(samples.x[:limit], samples.y[:limit], samples.index[:limit])
+
+
+def _with_overrides(where: Path, overrides: Sequence[str], data: str | None) -> tuple[Network, Config]:
+    """Read a model, and its settings with overrides; a changed network keeps the trained weights."""
+    model = read_model(where)
+    file = str(model_path(where))
+    loaded = from_mapping(_mapping(model, overrides, data, file), overrides, file)
+    try:
+        network = Network(loaded.config.network, model.network.input_shape, loaded.config.seed)
+        network.load_parameters(dict(model.network.parameters), file)
+    except InputError as error:
+        raise (loaded.explain(error) if error.path else error) from None
+    return network, loaded.config
+
+
+def _mapping(model: Model, overrides: Sequence[str], data: str | None, file: str) -> dict[str, Any]:
+    mapping = dict(model.settings) | {"network": model.network.spec}
+    if "encoder" not in mapping and not any(text.startswith("encoder") for text in overrides):
+        raise InputError(f"{file}: carries no encoder; give one, for example encoder.direct.num_steps=20")
+    if "data" not in mapping and not any(text.startswith("data.") for text in overrides):
+        if data is None:
+            raise InputError(f"{file}: carries no data set; name one with --data")
+        mapping["data"] = {"npz": data}
+    return mapping

@@ -1,0 +1,212 @@
+"""Edges of a dense layer: what events do to the currents of their targets, and what deltas do to the weights."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.kernels._jit import kernel
+
+FloatArray = NDArray[np.float32]
+IndexArray = NDArray[np.int32]
+CountArray = NDArray[np.int64]
+
+
+@kernel
+def gather(indptr: CountArray, indices: IndexArray, weight: FloatArray, bias: FloatArray, current: FloatArray) -> None:
+    """Add up the weight rows of every bucket's binary events: ``current[r] = bias + sum_i weight[i]``.
+
+    ``weight`` [F, N], ``bias`` [N], ``current`` [rows, N] (overwritten), ``indptr`` [rows + 1] into ``indices``.
+    Eight rows a pass in a fixed tree of partial sums: a bucket's bits depend on its own events alone.
+    """
+    for r in range(indptr.size - 1):
+        out = current[r]
+        j = indptr[r]
+        end = indptr[r + 1]
+        for k in range(out.size):
+            out[k] = bias[k]
+        while j + 7 < end:
+            w0 = weight[indices[j]]
+            w1 = weight[indices[j + 1]]
+            w2 = weight[indices[j + 2]]
+            w3 = weight[indices[j + 3]]
+            w4 = weight[indices[j + 4]]
+            w5 = weight[indices[j + 5]]
+            w6 = weight[indices[j + 6]]
+            w7 = weight[indices[j + 7]]
+            for k in range(out.size):
+                out[k] += ((w0[k] + w1[k]) + (w2[k] + w3[k])) + ((w4[k] + w5[k]) + (w6[k] + w7[k]))
+            j += 8
+        while j + 1 < end:
+            w0 = weight[indices[j]]
+            w1 = weight[indices[j + 1]]
+            for k in range(out.size):
+                out[k] += w0[k] + w1[k]
+            j += 2
+        if j < end:
+            w0 = weight[indices[j]]
+            for k in range(out.size):
+                out[k] += w0[k]
+
+
+@kernel
+def gather_graded(
+    indptr: CountArray,
+    indices: IndexArray,
+    values: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray,
+    current: FloatArray,
+) -> None:
+    """Like `gather` for graded events: ``current[r] = bias + sum_i value_i * weight[i]``."""
+    for r in range(indptr.size - 1):
+        out = current[r]
+        j = indptr[r]
+        end = indptr[r + 1]
+        for k in range(out.size):
+            out[k] = bias[k]
+        while j + 3 < end:
+            w0 = weight[indices[j]]
+            w1 = weight[indices[j + 1]]
+            w2 = weight[indices[j + 2]]
+            w3 = weight[indices[j + 3]]
+            v0 = values[j]
+            v1 = values[j + 1]
+            v2 = values[j + 2]
+            v3 = values[j + 3]
+            for k in range(out.size):
+                out[k] += (v0 * w0[k] + v1 * w1[k]) + (v2 * w2[k] + v3 * w3[k])
+            j += 4
+        while j < end:
+            w0 = weight[indices[j]]
+            v0 = values[j]
+            for k in range(out.size):
+                out[k] += v0 * w0[k]
+            j += 1
+
+
+@kernel
+def sort_by_input(
+    indptr: CountArray, indices: IndexArray, starts: CountArray, rows: IndexArray, order: IndexArray
+) -> None:
+    """Sort a chunk's events by input, counting: ``rows[starts[i]:starts[i + 1]]`` are the buckets that input i is in.
+
+    ``starts`` [F + 1] and ``rows`` [at least the events of the chunk] are overwritten, and so is ``order``, unless it
+    is empty: the event's place in ``indices``, counted from the chunk's first event. Stable: sums have a fixed order.
+    """
+    first = indptr[0]
+    keep = order.size > 0
+    for i in range(starts.size):
+        starts[i] = 0
+    for j in range(first, indptr[-1]):
+        starts[indices[j] + 1] += 1
+    for i in range(1, starts.size):
+        starts[i] += starts[i - 1]
+    for r in range(indptr.size - 1):
+        for j in range(indptr[r], indptr[r + 1]):
+            i = indices[j]
+            place = starts[i]
+            rows[place] = r
+            if keep:
+                order[place] = j - first
+            starts[i] = place + 1
+    for i in range(starts.size - 1, 0, -1):
+        starts[i] = starts[i - 1]
+    starts[0] = 0
+
+
+@kernel
+def add_weight_gradient(starts: CountArray, rows: IndexArray, delta: FloatArray, gradient: FloatArray) -> None:
+    """Add a chunk's weight gradient: ``gradient[i] += sum of delta[r]`` over the buckets r that input i is in.
+
+    ``delta`` [rows, N], ``gradient`` [F, N]; eight rows a pass in a fixed tree of partial sums.
+    """
+    for i in range(starts.size - 1):
+        j = starts[i]
+        end = starts[i + 1]
+        out = gradient[i]
+        while j + 7 < end:
+            d0 = delta[rows[j]]
+            d1 = delta[rows[j + 1]]
+            d2 = delta[rows[j + 2]]
+            d3 = delta[rows[j + 3]]
+            d4 = delta[rows[j + 4]]
+            d5 = delta[rows[j + 5]]
+            d6 = delta[rows[j + 6]]
+            d7 = delta[rows[j + 7]]
+            for k in range(out.size):
+                out[k] += ((d0[k] + d1[k]) + (d2[k] + d3[k])) + ((d4[k] + d5[k]) + (d6[k] + d7[k]))
+            j += 8
+        while j < end:
+            d0 = delta[rows[j]]
+            for k in range(out.size):
+                out[k] += d0[k]
+            j += 1
+
+
+@kernel
+def add_weight_gradient_graded(
+    starts: CountArray,
+    rows: IndexArray,
+    order: IndexArray,
+    values: FloatArray,
+    delta: FloatArray,
+    gradient: FloatArray,
+) -> None:
+    """Like `add_weight_gradient` for graded events; ``values`` are the chunk's, in the order of its events."""
+    for i in range(starts.size - 1):
+        out = gradient[i]
+        for j in range(starts[i], starts[i + 1]):
+            d0 = delta[rows[j]]
+            v0 = values[order[j]]
+            for k in range(out.size):
+                out[k] += v0 * d0[k]
+
+
+@kernel
+def weighted_activity(
+    indptr: CountArray,
+    indices: IndexArray,
+    values: FloatArray,
+    step_weights: FloatArray,
+    activity: FloatArray,
+) -> None:
+    """Sum events over time with a weight per step: ``activity[b, i] = sum_t step_weights[t] * s[t, b, i]``.
+
+    ``step_weights`` [T], ``activity`` [M, F] (overwritten); ``values`` is empty for binary events.
+    """
+    steps = step_weights.size
+    for b in range(activity.shape[0]):
+        out = activity[b]
+        for k in range(out.size):
+            out[k] = np.float32(0)
+        for t in range(steps):
+            w = step_weights[t]
+            for j in range(indptr[b * steps + t], indptr[b * steps + t + 1]):
+                out[indices[j]] += w * values[j] if values.size else w
+
+
+@kernel
+def scatter_dense(indptr: CountArray, indices: IndexArray, values: FloatArray, dense: FloatArray) -> None:
+    """Write buckets as rows: ``dense[r, i] = value`` where bucket r holds an event of i, else 0."""
+    for r in range(indptr.size - 1):
+        out = dense[r]
+        for k in range(out.size):
+            out[k] = np.float32(0)
+        for j in range(indptr[r], indptr[r + 1]):
+            out[indices[j]] = values[j] if values.size else np.float32(1)
+
+
+@kernel
+def count_delivered(
+    indptr: CountArray, indices: IndexArray, fan_out: CountArray, steps: int, counts: CountArray
+) -> None:
+    """Add up, event by event, the synapses that each sample's events reach.
+
+    ``fan_out`` [F, C]: C kinds of synapses per input; ``counts`` [M, C], overwritten.
+    """
+    for b in range(counts.shape[0]):
+        for c in range(counts.shape[1]):
+            counts[b, c] = 0
+        for j in range(indptr[b * steps], indptr[(b + 1) * steps]):
+            i = indices[j]
+            for c in range(counts.shape[1]):
+                counts[b, c] += fan_out[i, c]

@@ -1,0 +1,90 @@
+"""Layers of a network: each runs forwards and back over all steps of a micro-batch, and counts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from snnsim import spec
+from snnsim.errors import InputError
+from snnsim.layers.base import Affine, Layer, Shape
+from snnsim.layers.dense import Dense
+from snnsim.layers.neurons import Firing, FiringNeurons
+from snnsim.layers.readout import LeakyIntegrators
+from snnsim.layers.simple import Dropout, Flatten, Relu
+from snnsim.memory import require_memory
+from snnsim.surrogates import Surrogate
+
+__all__ = ["Affine", "Dense", "FiringNeurons", "Layer", "LeakyIntegrators", "Shape", "build_layers"]
+
+
+def build_layers(choices: Sequence[spec.LayerChoice], input_shape: Shape, rng: np.random.Generator) -> list[Layer]:
+    """Build the layers of a network, each on the shape that the one before gives.
+
+    Raises
+    ------
+    InputError
+        Sizes that do not fit, an end that gives no logits, or arrays larger than the machine's memory; its path
+        names the layer.
+    """
+    layers: list[Layer] = []
+    shape = input_shape
+    for index, choice in enumerate(choices):
+        layer = _build(index, choice, shape, rng)
+        layers.append(layer)
+        shape = layer.out_shape
+    _check_ends(layers)
+    return layers
+
+
+def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Generator) -> Layer:
+    at = ("network", index, choice.name)
+    match choice.options:
+        case spec.Dense(out=out, bias=bias):
+            require_memory(4 * out * (int(np.prod(shape)) + 1), at)
+            return Dense(index, shape, out, bias=bias, rng=rng)
+        case spec.Lif() | spec.If() as options:
+            firing = Firing(
+                beta=_values(options.decay(), shape, (*at, "beta")),
+                threshold=_values(options.threshold, shape, (*at, "threshold")),
+                reset=options.reset,
+                reset_delay=options.reset_delay,
+                spike_at=options.spike_at,
+                surrogate=Surrogate.of(options.surrogate),
+                detach_reset=options.detach_reset,
+            )
+            return FiringNeurons(index, choice.name, shape, firing, options.readout)
+        case spec.Li() as options:
+            beta = _values(options.decay(), shape, (*at, "beta"))
+            return LeakyIntegrators(index, shape, beta, options.readout)
+        case spec.Flatten():
+            return Flatten(index, shape)
+        case spec.Relu():
+            return Relu(index, shape)
+        case spec.Dropout(p=p):
+            return Dropout(index, shape, p)
+    raise AssertionError(choice.name)
+
+
+def _values(value: float | list[float], shape: Shape, at: tuple[str | int, ...]) -> float | list[float]:
+    size = int(np.prod(shape))
+    if isinstance(value, list) and len(value) != size:
+        raise InputError(f"must have one value per neuron, {size} (got {len(value)})", at)
+    return value
+
+
+def _check_ends(layers: Sequence[Layer]) -> None:
+    if not any(isinstance(layer, Affine) for layer in layers):
+        raise InputError("must have at least one layer with weights, for example dense", ("network",))
+    for layer in layers[:-1]:
+        if getattr(layer, "readout", None):
+            raise InputError("a readout can only be the last layer", ("network", layer.index, layer.name))
+    last = layers[-1]
+    spiking = any(layer.fires for layer in layers)
+    readout = getattr(last, "readout", None)
+    if last.fires and readout is None:
+        raise InputError("a firing last layer needs readout: count or rate", ("network", last.index, last.name))
+    if spiking and readout is None:
+        raise InputError(
+            "a network of spiking layers must end in li, or in a firing layer with readout: count or rate",
+            ("network", last.index, last.name),
+        )

@@ -1,0 +1,193 @@
+"""What flows between layers, forwards and back, and what every layer offers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.accounting import LayerCounts
+from snnsim.events import Events
+from snnsim.memory import aligned_zeros
+
+FloatArray = NDArray[np.float32]
+Shape = tuple[int, ...]
+
+# Products run on multiples of so many rows: then every row is computed by the same full tile of the BLAS, and a
+# sample's bits do not depend on where in a micro-batch it stands.
+ROW_BLOCK = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Analog:
+    """Analog values ``[M, S, N]``: S is T, or 1 where they are the same at every step."""
+
+    values: FloatArray
+
+
+Signal = Events | Analog
+
+
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """The loss's gradient with respect to a signal.
+
+    Attributes
+    ----------
+    values : float32 [M, S, N]
+        Per step (S = T), or the same at every step (S = 1) but for ``weights``.
+    weights : float32 [T] or None
+        With S = 1: the gradient at step t is ``weights[t] * values[:, 0]``. None stands for the gradient of a
+        signal that is itself constant in time: ``values`` is then the sum over all steps.
+    total : float32 [M, N] or None
+        Sum over the steps, where the layer above has it anyway.
+    """
+
+    values: FloatArray
+    weights: FloatArray | None = None
+    total: FloatArray | None = None
+
+
+class Workspace:
+    """Buffers that live as long as their worker, so that a steady state allocates nothing."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[object, ...], NDArray[Any]] = {}
+
+    def array(self, key: object, shape: Shape, dtype: type = np.float32) -> NDArray[Any]:
+        """Return the buffer of this key and shape; its content is whatever was left there (at first zeros)."""
+        full_key = (key, shape, dtype)
+        buffer = self._buffers.get(full_key)
+        if buffer is None:
+            buffer = self._buffers[full_key] = aligned_zeros(shape, dtype)
+        return buffer
+
+
+@dataclass(frozen=True, eq=False)
+class SampleKeys:
+    """What keys a sample's random streams: they depend on nothing else, neither on batches nor on threads."""
+
+    seed: int
+    epoch: int
+    samples: NDArray[np.int64]
+
+    def slice(self, start: int, stop: int) -> "SampleKeys":
+        """Return the keys of some samples."""
+        return SampleKeys(self.seed, self.epoch, self.samples[start:stop])
+
+
+@dataclass(eq=False)
+class MicroBatch:
+    """A few samples on their way through the network, forwards and back, in one worker.
+
+    ``samples`` are in it, ``size`` is what a full one holds (buffers and products have that size); ``dropout_keys``
+    is None outside of training; ``path`` says how events reach dense layers; ``fan_out[i]`` is that of layer i, where
+    counting is asked for; ``saved`` is what layers keep for the way back; ``extra[i]`` [M, N] is the regularisers'
+    gradient of layer i's spikes, the same at every step.
+    """
+
+    samples: int
+    size: int
+    steps: int
+    workspace: Workspace
+    dropout_keys: SampleKeys | None = None
+    path: str = "auto"
+    fan_out: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
+    saved: dict[int, Any] = field(default_factory=dict)
+    extra: dict[int, FloatArray] = field(default_factory=dict)
+
+
+class Layer(ABC):
+    """One layer of a network: forwards, back, and counted.
+
+    Attributes
+    ----------
+    index : int
+        Place in the network; names the layer and its parameters.
+    in_shape, out_shape : tuple of int
+        Shapes of one sample's signal.
+    size : int
+        Number of outputs.
+    parameters : dict
+        Name to float32 array.
+    """
+
+    name: str
+    fires = False
+
+    def __init__(self, index: int, in_shape: Shape, out_shape: Shape) -> None:
+        self.index = index
+        self.in_shape = in_shape
+        self.out_shape = out_shape
+        self.size = int(np.prod(out_shape))
+        self.parameters: dict[str, FloatArray] = {}
+
+    @property
+    def title(self) -> str:
+        """The layer's name for people: ``1 (lif)``."""
+        return f"{self.index} ({self.name})"
+
+    @abstractmethod
+    def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
+        """Turn the signal of the layer before into this layer's, over all steps."""
+
+    @abstractmethod
+    def backward(
+        self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
+    ) -> Gradient | None:
+        """Add to the parameters' ``gradients``; return the gradient of the input signal if ``inputs`` asks for it."""
+
+    def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
+        """Count one forward pass: ``signal`` went in, ``output`` came out."""
+        return LayerCounts.zeros(samples_of(signal))
+
+    def buffer(self, micro: MicroBatch, role: str, shape: Shape, dtype: type = np.float32) -> NDArray[Any]:
+        """Return this layer's own buffer for some role."""
+        return micro.workspace.array((self.index, role), shape, dtype)
+
+
+class Affine(Layer):
+    """A layer with weights, whose output currents are linear in its input."""
+
+    @abstractmethod
+    def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
+        """Return the currents summed over time with a weight per step, float32 [M, N], from one product."""
+
+    @abstractmethod
+    def fan_out(self) -> NDArray[np.int64]:
+        """Return existing synapses (structural) and those of nonzero weight (effective), int64 [F, 2]."""
+
+    @abstractmethod
+    def constant_forward(self, x: FloatArray, run: Callable[..., None]) -> FloatArray:
+        """Return the currents [B, N] of a whole batch's constant input [B, F]; ``run(task, count)`` shares it out."""
+
+    @abstractmethod
+    def constant_backward(
+        self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]
+    ) -> None:
+        """Write the gradients for a whole batch's constant input, from the deltas summed over time [B, N]."""
+
+
+def samples_of(signal: Signal) -> int:
+    """Return how many samples a signal has."""
+    return signal.batch if isinstance(signal, Events) else int(signal.values.shape[0])
+
+
+def binary(signal: Signal) -> bool:
+    """Say whether a signal is binary events (each costs an addition, not a multiplication)."""
+    return isinstance(signal, Events) and signal.values is None
+
+
+def event_values(events: Events) -> FloatArray:
+    """Return the values of graded events; empty for binary ones, as the kernels expect."""
+    return _NO_VALUES if events.values is None else events.values
+
+
+_NO_VALUES = np.empty(0, np.float32)
+
+
+def padded_rows(rows: int) -> int:
+    """Round a number of rows up to whole tiles."""
+    return -(-rows // ROW_BLOCK) * ROW_BLOCK

@@ -1,0 +1,116 @@
+"""How a network's last layer becomes logits: leaky integrators, firing neurons, or an ANN's currents."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from snnsim.accounting import LayerCounts
+from snnsim.events import Events
+from snnsim.kernels import neurons
+from snnsim.layers.base import (
+    Analog,
+    FloatArray,
+    Gradient,
+    Layer,
+    MicroBatch,
+    Shape,
+    Signal,
+    samples_of,
+)
+from snnsim.layers.neurons import as_current
+
+
+class LeakyIntegrators(Layer):
+    """``u[t] = beta * u[t-1] + I[t]``; logits are the membrane's ``mean``, ``sum``, ``max`` or ``last`` over time."""
+
+    name = "li"
+
+    def __init__(self, index: int, shape: Shape, beta: ArrayLike, readout: str) -> None:
+        super().__init__(index, shape, shape)
+        self.readout = readout
+        self.beta = np.array(np.broadcast_to(np.asarray(beta, np.float32), self.size))
+
+    def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
+        """Return the membrane at every step, [M, T, N]."""
+        current = as_current(self, signal, micro)
+        membrane: FloatArray = self.buffer(micro, "membrane", (micro.size, micro.steps, self.size))
+        membrane = membrane[: current.shape[0]]
+        neurons.integrate(current, membrane, self.beta, self.buffer(micro, "state", (2, self.size)))
+        micro.saved[self.index] = (membrane, current.shape[1])
+        return Analog(membrane)
+
+    def backward(
+        self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
+    ) -> Gradient | None:
+        """Turn the membrane's gradient [M, T, N] into the current's."""
+        _, current_steps = micro.saved[self.index]
+        values = np.ascontiguousarray(gradient.values)
+        total = np.empty((values.shape[0], self.size), np.float32)
+        neurons.backpropagate_integration(values, total, self.beta, self.buffer(micro, "state", (2, self.size)))
+        summed_only = current_steps == 1 and values.shape[1] != 1
+        return Gradient(total[:, None] if summed_only else values, total=total)
+
+    def step_weights(self, steps: int) -> FloatArray | None:
+        """Return w [T] with ``logits = sum_t w[t] I[t]``; None where the logits are not one weighted sum.
+
+        With one beta, ``sum`` weighs step t by ``1 + beta + ... + beta^(T-1-t)``, ``mean`` by that over T, and
+        ``last`` by ``beta^(T-1-t)``.
+        """
+        if self.readout == "max" or not (self.beta == self.beta[0]).all():
+            return None
+        powers = np.float64(self.beta[0]) ** np.arange(steps)
+        weights = powers if self.readout == "last" else np.cumsum(powers)
+        if self.readout == "mean":
+            weights = weights / steps
+        return weights[::-1].astype(np.float32)
+
+    def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
+        """Count the updates."""
+        counts = LayerCounts.zeros(samples_of(signal))
+        counts.neuron_updates += micro.steps * self.size
+        return counts
+
+
+@dataclass(frozen=True, eq=False)
+class StepReadout:
+    """Logits from step logits ``Z`` [M, T, K]: ``mean``, ``sum`` (count), ``max`` or ``last`` over time."""
+
+    kind: str
+
+    def logits(self, z: FloatArray) -> FloatArray:
+        """Return the logits [M, K]."""
+        if self.kind == "last":
+            return np.ascontiguousarray(z[:, -1])
+        if self.kind == "max":
+            return np.asarray(z.max(axis=1))
+        total: FloatArray = z.sum(axis=1)
+        return total / np.float32(z.shape[1]) if self.kind == "mean" else total
+
+    def backward(self, z: FloatArray, gradient: FloatArray) -> FloatArray:
+        """Return the gradient of ``Z`` [M, T, K] for that of the logits [M, K]; equal maxima: the first has it."""
+        result = np.zeros_like(z)
+        if self.kind == "last":
+            result[:, -1] = gradient
+        elif self.kind == "max":
+            first = z.argmax(axis=1)[:, None]
+            np.put_along_axis(result, first, gradient[:, None], axis=1)
+        else:
+            result += (gradient / np.float32(z.shape[1]) if self.kind == "mean" else gradient)[:, None]
+        return result
+
+
+def step_readout(layer: Layer) -> StepReadout:
+    """Return how the step logits of a network's last layer become logits."""
+    kind = getattr(layer, "readout", None) or "last"
+    return StepReadout({"count": "sum", "rate": "mean"}.get(kind, kind))
+
+
+def step_logits(layer: Layer, output: Signal, micro: MicroBatch) -> FloatArray:
+    """Return the step logits [M, T, K] of a network's last layer: membranes, spikes, or an ANN's output."""
+    if isinstance(output, Events):
+        return np.ascontiguousarray(np.moveaxis(output.to_dense(), 0, 1)).reshape(
+            output.batch, output.num_steps, layer.size
+        )
+    return output.values.reshape(*output.values.shape[:2], layer.size)

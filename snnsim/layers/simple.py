@@ -1,0 +1,112 @@
+"""Layers without weights or state: flatten, relu, dropout."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from snnsim.events import Events
+from snnsim.kernels import random as keyed
+from snnsim.layers.base import (
+    Analog,
+    FloatArray,
+    Gradient,
+    Layer,
+    MicroBatch,
+    Shape,
+    Signal,
+    event_values,
+    samples_of,
+)
+from snnsim.layers.neurons import as_current
+
+
+class Flatten(Layer):
+    """Row-major flattening; signals are stored flat, so that nothing moves."""
+
+    name = "flatten"
+
+    def __init__(self, index: int, in_shape: Shape) -> None:
+        super().__init__(index, in_shape, (int(np.prod(in_shape)),))
+
+    def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
+        """Pass the signal on under its new shape."""
+        if isinstance(signal, Analog):
+            return signal
+        return Events(signal.indptr, signal.indices, signal.values, signal.num_steps, signal.batch, self.out_shape)
+
+    def backward(
+        self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
+    ) -> Gradient | None:
+        """Pass the gradient on."""
+        return gradient
+
+
+class Relu(Layer):
+    """``max(0, x)``, for ANNs."""
+
+    name = "relu"
+
+    def __init__(self, index: int, in_shape: Shape) -> None:
+        super().__init__(index, in_shape, in_shape)
+
+    def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
+        """Return the positive part; the input is kept as the layer's membrane."""
+        current = as_current(self, signal, micro)
+        micro.saved[self.index] = (current, current.shape[1])
+        return Analog(np.maximum(current, np.float32(0)))
+
+    def backward(
+        self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
+    ) -> Gradient | None:
+        """Pass the gradient on where the input was positive."""
+        current, _ = micro.saved[self.index]
+        values = gradient.values
+        if gradient.weights is not None:
+            weights = gradient.weights
+            values = values * (weights[:, None] if current.shape[1] != 1 else weights.sum(dtype=np.float32))
+        return Gradient(values * (current > 0))
+
+
+class Dropout(Layer):
+    """In training, drop each input of a sample with probability p, at every step alike, and scale the rest by 1/(1-p).
+
+    The mask is constant over a sample's steps (Lee et al. 2020, doi:10.3389/fnins.2020.00119) and keyed by seed,
+    epoch, sample and layer. In evaluation the layer does nothing.
+    """
+
+    name = "dropout"
+
+    def __init__(self, index: int, in_shape: Shape, p: float) -> None:
+        super().__init__(index, in_shape, in_shape)
+        self.p = p
+
+    def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
+        """Drop inputs while training."""
+        keys = micro.dropout_keys
+        if keys is None or self.p == 0:
+            micro.saved[self.index] = None
+            return signal
+        mask = np.empty((samples_of(signal), self.size), np.float32)
+        scale = np.float32(1 / (1 - self.p)) if self.p < 1 else np.float32(0)
+        keyed.dropout_mask(keys.seed, keys.epoch, self.index, keys.samples, self.p, scale, mask)
+        micro.saved[self.index] = mask
+        if isinstance(signal, Analog):
+            return Analog(signal.values.reshape(*signal.values.shape[:2], self.size) * mask[:, None])
+        most = micro.size * micro.steps * self.size
+        indptr = np.empty_like(signal.indptr)
+        indices = self.buffer(micro, "events", (most,), np.int32)
+        values = self.buffer(micro, "values", (most,))
+        keyed.mask_events(
+            signal.indptr, signal.indices, event_values(signal), micro.steps, mask, indptr, indices, values
+        )
+        end = indptr[-1]
+        return Events(indptr, indices[:end], values[:end], signal.num_steps, signal.batch, self.out_shape)
+
+    def backward(
+        self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
+    ) -> Gradient | None:
+        """Apply the same mask to the gradient."""
+        mask = micro.saved[self.index]
+        if mask is None:
+            return gradient
+        return Gradient(gradient.values * mask[:, None], gradient.weights)

@@ -1,0 +1,321 @@
+"""Network: layers in order, their parameters, a run, and a loss with its gradients."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snnsim.encoders import BatchInput, ConstantInput, EventInput
+from snnsim.engine import Engine, logit_factor
+from snnsim.errors import InputError
+from snnsim.events import Events
+from snnsim.execution import thread_count
+from snnsim.layers import FiringNeurons, Layer, LeakyIntegrators, Shape, build_layers
+from snnsim.layers.base import FloatArray, SampleKeys
+from snnsim.losses import Loss, make_loss
+from snnsim.passes import parameters_of
+from snnsim.regularizers import Penalties, make_penalties
+from snnsim.results import BatchRun, BatchStep, join
+from snnsim.spec import LayerChoice, LossChoice, RegularizerChoice, parse, parse_network
+
+RECORDABLE = frozenset({"spikes", "membrane"})
+PATHS = ("auto", "events", "dense")
+
+
+class Network:
+    """A network described by the network language.
+
+    Attributes
+    ----------
+    layers : list of Layer
+    parameters : mapping
+        ``<index>.<name>`` to the float32 array that the layer uses; assign into the arrays to set weights.
+    input_shape : tuple of int
+    seed : int
+        What the initial weights were drawn with.
+
+    Notes
+    -----
+    A network uses buffers of its own: one call at a time.
+    """
+
+    def __init__(self, choices: Sequence[LayerChoice], input_shape: Shape, seed: int = 0) -> None:
+        if not choices:
+            raise InputError("must have at least one layer", ("network",))
+        self.choices = tuple(choices)
+        self.input_shape = tuple(int(n) for n in input_shape)
+        self.seed = seed
+        self.layers: list[Layer] = build_layers(choices, self.input_shape, np.random.default_rng(seed))
+        self.parameters: Mapping[str, FloatArray] = MappingProxyType(parameters_of(self.layers))
+        self._engine = Engine(self.layers)
+
+    @classmethod
+    def from_config(cls, layers: Iterable[object], *, input_shape: Sequence[int], seed: int = 0) -> "Network":
+        """Build a network from a list of layers.
+
+        Parameters
+        ----------
+        layers
+            For example ``[{"dense": 256}, {"lif": {"beta": 0.9}}, {"dense": 10}, "li"]``.
+        input_shape
+            One sample's shape, for example ``(784,)`` or ``(1, 28, 28)``.
+        seed
+            Draws the initial weights.
+
+        Raises
+        ------
+        InputError
+            An unknown layer or key, a value out of range, or sizes that do not fit; names the layer.
+        """
+        if not len(input_shape) or any(int(n) < 1 for n in input_shape):
+            raise InputError(f"input_shape: must be sizes of at least 1 (got {list(input_shape)})")
+        return cls(parse_network(layers), tuple(input_shape), seed)
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs, K."""
+        return self.layers[-1].size
+
+    @property
+    def is_ann(self) -> bool:
+        """Whether nothing in the network has a state: it ignores the number of steps."""
+        return not any(isinstance(layer, (FiringNeurons, LeakyIntegrators)) for layer in self.layers)
+
+    @property
+    def spec(self) -> list[dict[str, Any]]:
+        """The list of layers with every default filled in, as plain data."""
+        return [choice.resolved() for choice in self.choices]
+
+    def run(
+        self,
+        x: ArrayLike | Events,
+        *,
+        record: Iterable[str] = (),
+        input_coding: str = "events",
+        num_steps: int | None = None,
+        threads: int | None = None,
+        path: str = "auto",
+    ) -> BatchRun:
+        """Run a batch and count what it costs.
+
+        Parameters
+        ----------
+        x
+            With ``input_coding="events"``: `Events`, or a dense [T, B, ...] array whose nonzero entries are events
+            (0 and 1: binary, other values: graded). With ``"direct"``: analog values that are the same at every
+            step, [T, B, ...], or [1, B, ...] with ``num_steps``.
+        record
+            Any of ``"spikes"`` and ``"membrane"``; changes no bit of the result.
+        threads
+            Workers; one per core by default. Changes no bit of the result.
+        path
+            How events reach dense layers: one weight row at a time (``"events"``), as a product (``"dense"``), or
+            whichever costs less (``"auto"``). Sums differ in their last bits, counters do not.
+
+        Raises
+        ------
+        InputError
+            A shape, value or option that does not fit.
+        """
+        recorded = frozenset([record] if isinstance(record, str) else record)
+        if not recorded <= RECORDABLE:
+            raise InputError(f"record: knows 'spikes' and 'membrane' (got {sorted(recorded - RECORDABLE)})")
+        if path not in PATHS:
+            raise InputError(f"path: must be one of {', '.join(PATHS)} (got {path!r})")
+        batch = self._input(x, input_coding, num_steps, None)
+        return self.evaluate_batch(batch, threads=threads, record=recorded, with_steps=True, path=path)
+
+    def loss_and_gradients(
+        self,
+        x: ArrayLike | Events,
+        labels: ArrayLike,
+        *,
+        loss: object = "cross_entropy",
+        regularizers: Sequence[object] = (),
+        teacher_logits: ArrayLike | None = None,
+        input_coding: str = "events",
+        num_steps: int | None = None,
+        threads: int | None = None,
+        epoch: int = 0,
+        samples: ArrayLike | None = None,
+    ) -> tuple[float, dict[str, FloatArray]]:
+        """Return the mean loss over a batch and its gradients, by backpropagation through time.
+
+        Parameters
+        ----------
+        x, input_coding, num_steps, threads
+            As in `run`.
+        labels
+            Classes, integers [B].
+        loss, regularizers
+            Maps of the network language: ``{"cross_entropy": {}}``, ``[{"spike_l1": {"weight": 1e-4}}]``.
+        epoch, samples
+            Key the dropout masks, with the network's seed: the samples' numbers [B], by default 0 to B - 1.
+
+        Returns
+        -------
+        loss : float
+        gradients : dict
+            Parameter name to an array like the parameter.
+
+        Raises
+        ------
+        InputError
+            A shape, value or option that does not fit.
+        """
+        chosen = make_loss(parse(LossChoice, loss, ("loss",)))
+        penalties = make_penalties(
+            [parse(RegularizerChoice, value, ("regularizers", k)) for k, value in enumerate(regularizers)]
+        )
+        if teacher_logits is not None:
+            raise InputError("teacher_logits: this loss takes none")
+        size = np.asarray(labels).shape[0] if np.ndim(labels) else 0
+        numbers = np.arange(size) if samples is None else np.asarray(samples, np.int64)
+        batch = self._input(x, input_coding, num_steps, SampleKeys(self.seed, epoch, numbers))
+        step = self.train_step(batch, self._labels(labels, batch.batch), chosen, penalties, threads=threads)
+        return step.loss, {name: array.copy("K") for name, array in step.gradients.items()}
+
+    def train_step(
+        self,
+        batch: BatchInput,
+        labels: NDArray[np.int64],
+        loss: Loss,
+        penalties: Penalties,
+        *,
+        threads: int | None = None,
+    ) -> BatchStep:
+        """Run an encoded batch forwards and back; the gradients are the network's own buffers."""
+        self.check_loss(loss)
+        return self._engine.loss_and_gradients(
+            self._summed(batch), labels, loss, penalties, threads=thread_count(threads)
+        )
+
+    def evaluate_batch(
+        self,
+        batch: BatchInput,
+        *,
+        threads: int | None = None,
+        record: Iterable[str] = (),
+        with_steps: bool = False,
+        path: str = "auto",
+    ) -> BatchRun:
+        """Run an encoded batch forwards and count."""
+        batch = self._summed(batch)
+        parts = self._engine.run(
+            batch, threads=thread_count(threads), record=frozenset(record), with_steps=with_steps, path=path
+        )
+        return join(parts, batch.steps)
+
+    def loss_input(self, loss: Loss, z: FloatArray, steps: int) -> NDArray[np.float64]:
+        """Return logits (or step logits) as a loss takes them: a rate readout's are counts over T."""
+        return z.astype(np.float64) * logit_factor(loss, self.layers, steps)
+
+    def check_loss(self, loss: Loss) -> None:
+        """Check that a loss fits the readout.
+
+        Raises
+        ------
+        InputError
+            A loss on spike counts with a readout that does not fire.
+        """
+        last = self.layers[-1]
+        if loss.needs_counts and not last.fires:
+            raise InputError(
+                "count_mse needs a firing last layer with readout: count or rate",
+                ("train", "loss", "count_mse"),
+            )
+
+    def load_parameters(self, stored: Mapping[str, NDArray[Any]], source: str) -> None:
+        """Copy stored parameters into place; ``source`` is what messages call them.
+
+        Raises
+        ------
+        InputError
+            Names or shapes differ, or a value is not finite.
+        """
+        for name in sorted(self.parameters.keys() ^ stored.keys()):
+            where = "the network" if name in stored else source
+            raise InputError(f"{source}: {name} is missing in {where}; it belongs to another network")
+        for name, array in self.parameters.items():
+            found = stored[name]
+            if found.shape != array.shape or found.dtype.kind not in "fiu":
+                raise InputError(
+                    f"{source}: {name} has shape {list(found.shape)}, the network needs {list(array.shape)}"
+                )
+            if not np.isfinite(found).all():
+                raise InputError(f"{source}: {name} holds NaN or infinite values")
+            array[...] = found
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to an ``.npz`` file; see `snnsim.model_file`."""
+        from snnsim.model_file import Model, write_model
+
+        write_model(Path(path), Model(self, {}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Network":
+        """Read a network from a model file or a run directory; executes no code."""
+        from snnsim.model_file import read_model
+
+        return read_model(Path(path)).network
+
+    def _input(
+        self, x: ArrayLike | Events, input_coding: str, num_steps: int | None, keys: SampleKeys | None
+    ) -> BatchInput:
+        if input_coding == "events":
+            events = x if isinstance(x, Events) else Events.from_dense(x)
+            if isinstance(x, Events):
+                events.check()
+            if num_steps not in (None, events.num_steps):
+                raise InputError(f"num_steps: the events have {events.num_steps} steps (got {num_steps})")
+            self._check_shape(events.shape)
+            return self._summed(EventInput(events, keys))
+        if input_coding != "direct":
+            raise InputError(f"input_coding: must be 'events' or 'direct' (got {input_coding!r})")
+        if isinstance(x, Events):
+            raise InputError("x: direct coding takes an array of analog values, not events")
+        return self._summed(self._constant(np.asarray(x), num_steps, keys))
+
+    def _constant(self, x: NDArray[Any], num_steps: int | None, keys: SampleKeys | None) -> ConstantInput:
+        if x.ndim < 3 or x.shape[0] < 1 or x.shape[1] < 1:
+            raise InputError(f"x: must be [steps, samples, ...] (got shape {list(x.shape)})")
+        self._check_shape(x.shape[2:])
+        if x.shape[0] > 1 and (x != x[:1]).any():
+            raise InputError("x: differs between steps; direct coding takes one value for all steps")
+        if num_steps is not None and (num_steps < 1 or x.shape[0] not in (1, num_steps)):
+            raise InputError(f"num_steps: x has {x.shape[0]} steps (got {num_steps})")
+        values = np.ascontiguousarray(x[0].reshape(x.shape[1], -1), np.float32)
+        if not np.isfinite(values).all():
+            raise InputError("x: holds NaN or infinite values")
+        return ConstantInput(values, num_steps or x.shape[0], keys)
+
+    def _check_shape(self, shape: Shape) -> None:
+        if shape != self.input_shape and shape != (int(np.prod(self.input_shape)),):
+            raise InputError(f"x: a sample must have shape {list(self.input_shape)} (got {list(shape)})")
+
+    def _labels(self, labels: ArrayLike, batch: int) -> NDArray[np.int64]:
+        y = np.asarray(labels)
+        if y.shape != (batch,) or y.dtype.kind not in "iu":
+            raise InputError(f"labels: must be {batch} integers (got shape {list(y.shape)}, {y.dtype})")
+        if y.size and not 0 <= y.min() <= y.max() < self.classes:
+            raise InputError(f"labels: must lie in 0 to {self.classes - 1} (got {y.min()} to {y.max()})")
+        return y.astype(np.int64)
+
+    def _summed(self, batch: BatchInput) -> BatchInput:
+        """Give an ANN what it sees: one step, events summed over time."""
+        if not self.is_ann or (isinstance(batch, ConstantInput) and batch.steps == 1):
+            return batch
+        if isinstance(batch, ConstantInput):
+            return ConstantInput(batch.x, 1, batch.keys)
+        if not isinstance(batch, EventInput):
+            raise InputError("an ANN takes direct coding, or events summed over time", ("encoder",))
+        total = batch.events.to_dense().sum(axis=0, dtype=np.float32).reshape(batch.batch, -1)
+        return ConstantInput(total, 1, batch.keys)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(f"{layer.name} {list(layer.out_shape)}" for layer in self.layers)
+        size = sum(array.size for array in self.parameters.values())
+        return f"Network({list(self.input_shape)} -> {layers}; {size:,} parameters)"

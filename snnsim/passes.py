@@ -1,0 +1,197 @@
+"""One micro-batch through all layers, forwards and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.accounting import InputCounts, LayerCounts, RunCounts
+from snnsim.events import Events
+from snnsim.layers.base import Affine, Analog, FloatArray, Gradient, Layer, MicroBatch, Signal
+from snnsim.layers.readout import LeakyIntegrators, StepReadout, step_logits, step_readout
+from snnsim.layers.simple import Flatten
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How a network runs for one kind of input.
+
+    Attributes
+    ----------
+    layers
+        The network.
+    steps : int
+        T.
+    stem : int or None
+        The first layer with weights, where its input is the same at every step: its product is then taken for the
+        whole batch at once, and so is its gradient.
+    step_weights : float32 [T] or None
+        Where the logits are one weighted sum over time of the last currents: the weights. The last layer with
+        weights then needs one product a sample, forwards and back, instead of T.
+    """
+
+    layers: Sequence[Layer]
+    steps: int
+    stem: int | None
+    step_weights: FloatArray | None
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], steps: int, *, constant: bool, per_step: bool) -> "Plan":
+        """Plan for ``constant`` input or events; ``per_step`` if the loss needs the logits of every step."""
+        stem = None
+        if constant:
+            first = next(layer for layer in layers if not isinstance(layer, Flatten))
+            stem = first.index if isinstance(first, Affine) else None
+        weights = None
+        last = layers[-1]
+        if isinstance(last, LeakyIntegrators) and not per_step and isinstance(layers[-2], Affine):
+            weights = last.step_weights(steps)
+        return cls(layers, steps, stem, weights)
+
+    @property
+    def readout(self) -> StepReadout:
+        """How step logits become logits."""
+        return step_readout(self.layers[-1])
+
+    @property
+    def begin(self) -> int:
+        """The first layer that a micro-batch runs itself."""
+        return 0 if self.stem is None else self.stem + 1
+
+    @property
+    def end(self) -> int:
+        """One past the last layer that runs step by step."""
+        count = len(self.layers)
+        if self.step_weights is None:
+            return count
+        return count - 1 if self.stem == count - 2 else count - 2
+
+
+@dataclass(eq=False)
+class Forward:
+    """What a forward pass of one micro-batch leaves behind.
+
+    ``inputs[i]`` is what went into layer i and ``inputs[i + 1]`` what came out of it, for the layers that ran step
+    by step. ``logits`` [M, K]; ``step_logits`` [M, T, K] where the plan has them or they were asked for.
+    """
+
+    inputs: dict[int, Signal]
+    logits: FloatArray
+    step_logits: FloatArray | None
+
+
+def forward(plan: Plan, signal: Signal, micro: MicroBatch, *, with_steps: bool) -> Forward:
+    """Run a micro-batch; ``signal`` is the input of layer ``plan.begin``."""
+    inputs: dict[int, Signal] = {plan.begin: signal}
+    for layer in plan.layers[plan.begin : plan.end]:
+        inputs[layer.index + 1] = layer.forward(inputs[layer.index], micro)
+    last = plan.layers[-1]
+    if plan.step_weights is None:
+        steps = step_logits(last, inputs[last.index + 1], micro)
+        return Forward(inputs, plan.readout.logits(steps), steps)
+    before = inputs[plan.end]
+    if plan.end == last.index:
+        assert isinstance(before, Analog)
+        logits = before.values[:, 0] * plan.step_weights.sum(dtype=np.float32)
+    else:
+        affine = plan.layers[plan.end]
+        assert isinstance(affine, Affine)
+        logits = affine.weighted_forward(before, micro, plan.step_weights)
+    steps_beside = None
+    if with_steps:
+        # Beside, into other places: what is recorded never changes a bit of the result.
+        beside = MicroBatch(micro.samples, micro.size, micro.steps, micro.workspace, path=micro.path)
+        output = before
+        for layer in plan.layers[plan.end :]:
+            output = layer.forward(output, beside)
+        micro.saved.setdefault(last.index, beside.saved[last.index])
+        steps_beside = step_logits(last, output, micro)
+    return Forward(inputs, logits, steps_beside)
+
+
+def backward(
+    plan: Plan,
+    result: Forward,
+    logit_gradient: FloatArray | None,
+    step_gradient: FloatArray | None,
+    micro: MicroBatch,
+    gradients: Sequence[Mapping[str, FloatArray]],
+) -> FloatArray | None:
+    """Carry the gradients of logits [M, K] or step logits [M, T, K] back, adding to ``gradients[layer]``.
+
+    Returns the deltas of the stem's currents, summed over time [M, N], where the plan has a stem.
+    """
+    gradient = _readout_gradient(plan, result, logit_gradient, step_gradient)
+    stop = len(plan.layers) if plan.step_weights is None else plan.end + (plan.end < len(plan.layers) - 1)
+    # Below the first layer with weights nobody needs a gradient.
+    lowest = plan.begin if plan.stem is not None else _first_with_weights(plan.layers)
+    for layer in reversed(plan.layers[lowest:stop]):
+        needs_inputs = layer.index > lowest or plan.stem is not None
+        passed = layer.backward(gradient, micro, gradients[layer.index], needs_inputs)
+        if passed is None:
+            return None
+        gradient = passed
+    if plan.stem is None:
+        return None
+    return gradient.total if gradient.total is not None else gradient.values.sum(axis=1)
+
+
+def _readout_gradient(
+    plan: Plan, result: Forward, logit_gradient: FloatArray | None, step_gradient: FloatArray | None
+) -> Gradient:
+    if plan.step_weights is not None:
+        assert logit_gradient is not None
+        if plan.end == len(plan.layers) - 1:
+            total = logit_gradient * plan.step_weights.sum(dtype=np.float32)
+            return Gradient(total[:, None], total=total)
+        return Gradient(logit_gradient[:, None], plan.step_weights)
+    assert result.step_logits is not None
+    if step_gradient is None:
+        assert logit_gradient is not None
+        return Gradient(plan.readout.backward(result.step_logits, logit_gradient))
+    if logit_gradient is not None:
+        step_gradient = step_gradient + plan.readout.backward(result.step_logits, logit_gradient)
+    return Gradient(np.ascontiguousarray(step_gradient))
+
+
+def _first_with_weights(layers: Sequence[Layer]) -> int:
+    return next(layer.index for layer in layers if isinstance(layer, Affine))
+
+
+def count(plan: Plan, network_input: Signal, result: Forward, micro: MicroBatch) -> RunCounts:
+    """Count a micro-batch's forward pass, layer by layer."""
+    inputs = {0: network_input} | result.inputs
+    after: Signal = Analog(result.logits[:, None])
+    records: list[LayerCounts] = []
+    for layer in plan.layers:
+        signal = inputs.get(layer.index, network_input if layer.index <= plan.begin else after)
+        records.append(layer.count(signal, inputs.get(layer.index + 1, after), micro))
+    return RunCounts(records, InputCounts(_input_events(network_input, plan.steps)))
+
+
+def _input_events(signal: Signal, steps: int) -> NDArray[np.int64]:
+    if isinstance(signal, Events):
+        return signal.per_sample
+    nonzero = np.count_nonzero(signal.values.reshape(signal.values.shape[0], -1), axis=1).astype(np.int64)
+    return np.asarray(nonzero * (steps if signal.values.shape[1] == 1 else 1))
+
+
+def fan_outs(layers: Sequence[Layer]) -> dict[int, NDArray[np.int64]]:
+    """Return the fan-out of every layer with weights."""
+    return {layer.index: layer.fan_out() for layer in layers if isinstance(layer, Affine)}
+
+
+def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the firing layers before the readout."""
+    return [layer for layer in layers[:-1] if layer.fires]
+
+
+def next_with_weights(layers: Sequence[Layer], index: int) -> Affine:
+    """Return the first layer with weights after ``index``."""
+    return next(layer for layer in layers[index + 1 :] if isinstance(layer, Affine))
+
+
+def parameters_of(layers: Sequence[Layer]) -> dict[str, FloatArray]:
+    """Return all parameters under their names, ``<index>.<name>``."""
+    return {f"{layer.index}.{name}": array for layer in layers for name, array in layer.parameters.items()}

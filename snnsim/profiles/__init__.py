@@ -1,0 +1,1 @@
+"""Device profiles: what an operation costs, one YAML file each."""

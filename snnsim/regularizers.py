@@ -1,0 +1,137 @@
+"""Penalties on spikes and logits, each a sum of per-sample terms, so that micro-batches stay exact.
+
+Spike penalties look at the hidden firing layers, not at a firing readout. Their gradient with respect to a spike is
+the same at every step, so it travels as one row per sample and layer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim import spec
+from snnsim.events import Events
+from snnsim.kernels import propagate
+from snnsim.layers.base import FloatArray
+
+Float64Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenSpikes:
+    """Spikes of one hidden layer in a micro-batch, and the synapses each of its neurons reaches."""
+
+    events: Events
+    fan_out: NDArray[np.int64]
+
+    def per_neuron(self) -> FloatArray:
+        """Return spike counts, float32 [M, N]."""
+        counts = np.empty((self.events.batch, self.events.size), np.float32)
+        ones = np.ones(self.events.num_steps, np.float32)
+        empty = np.empty(0, np.float32)
+        propagate.weighted_activity(self.events.indptr, self.events.indices, empty, ones, counts)
+        return counts
+
+    def reached(self) -> NDArray[np.int64]:
+        """Return the synapses that each sample's spikes reach, int64 [M]."""
+        counts = np.empty((self.events.batch, 1), np.int64)
+        propagate.count_delivered(
+            self.events.indptr, self.events.indices, self.fan_out[:, None], self.events.num_steps, counts
+        )
+        return counts[:, 0]
+
+
+class SpikePenalty(Protocol):
+    """A penalty on hidden spikes."""
+
+    def __call__(self, hidden: Sequence[HiddenSpikes]) -> tuple[Float64Array, list[Float64Array]]:
+        """Return the samples' terms [M] and, per hidden layer, each spike's gradient (broadcastable to [M, N])."""
+
+
+@dataclass(frozen=True)
+class SpikeL1:
+    """``weight * number of hidden spikes``."""
+
+    weight: float
+
+    def __call__(self, hidden: Sequence[HiddenSpikes]) -> tuple[Float64Array, list[Float64Array]]:
+        """Return terms and gradients."""
+        spikes = sum(layer.events.per_sample for layer in hidden)
+        return self.weight * np.asarray(spikes, np.float64), [np.full((1, 1), self.weight) for _ in hidden]
+
+
+@dataclass(frozen=True)
+class SynopPenalty:
+    """``weight * max(0, S - budget)``, S the synapses that a sample's hidden spikes reach.
+
+    Spikes weighted by their exact fan-out: Sorbaro et al. 2020, doi:10.3389/fnins.2020.00662.
+    """
+
+    weight: float
+    budget: float
+
+    def __call__(self, hidden: Sequence[HiddenSpikes]) -> tuple[Float64Array, list[Float64Array]]:
+        """Return terms and gradients."""
+        excess = np.asarray(sum(layer.reached() for layer in hidden), np.float64) - self.budget
+        over = np.where(excess > 0, self.weight, 0.0)[:, None]
+        return self.weight * np.maximum(excess, 0), [over * layer.fan_out for layer in hidden]
+
+
+@dataclass(frozen=True)
+class RateBound:
+    """``weight * sum over hidden neurons of max(0, sign * (rate - bound))^2``, rate in spikes per step."""
+
+    weight: float
+    bound: float
+    sign: int
+
+    def __call__(self, hidden: Sequence[HiddenSpikes]) -> tuple[Float64Array, list[Float64Array]]:
+        """Return terms and gradients."""
+        terms: Float64Array = np.zeros(hidden[0].events.batch)
+        gradients = []
+        for layer in hidden:
+            steps = layer.events.num_steps
+            beyond = np.maximum(self.sign * (layer.per_neuron() / np.float64(steps) - self.bound), 0)
+            terms += self.weight * (beyond**2).sum(axis=1)
+            gradients.append(2 * self.weight * self.sign * beyond / steps)
+        return terms, gradients
+
+
+@dataclass(frozen=True)
+class LogitL2:
+    """``weight * ||z||^2`` (Louis et al. 2024, arXiv:2406.18350)."""
+
+    weight: float
+
+    def __call__(self, z: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return the samples' terms [M] and their gradient [M, K]."""
+        return self.weight * (z**2).sum(axis=1), 2 * self.weight * z
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """All regularisers of a training run."""
+
+    on_spikes: tuple[SpikePenalty, ...] = ()
+    on_logits: tuple[LogitL2, ...] = ()
+
+
+def make_penalties(choices: Sequence[spec.RegularizerChoice]) -> Penalties:
+    """Return the penalties of a list of specs."""
+    on_spikes: list[SpikePenalty] = []
+    on_logits: list[LogitL2] = []
+    for choice in choices:
+        match choice.options:
+            case spec.SpikeL1(weight=weight):
+                on_spikes.append(SpikeL1(weight))
+            case spec.Synops(weight=weight, budget=budget):
+                on_spikes.append(SynopPenalty(weight, budget))
+            case spec.RateUpper(weight=weight, max_rate=bound):
+                on_spikes.append(RateBound(weight, bound, 1))
+            case spec.RateLower(weight=weight, min_rate=bound):
+                on_spikes.append(RateBound(weight, bound, -1))
+            case spec.LogitL2(weight=weight):
+                on_logits.append(LogitL2(weight))
+    return Penalties(tuple(on_spikes), tuple(on_logits))

@@ -1,0 +1,125 @@
+"""What a run of a network gives back."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.accounting import RunCounts
+from snnsim.events import Events
+
+FloatArray = NDArray[np.float32]
+
+
+class DenseSpikes(Mapping[int, FloatArray]):
+    """Spike trains as dense arrays [T, B, ...], made from the events when asked for."""
+
+    def __init__(self, events: Mapping[int, Events]) -> None:
+        self._events = events
+
+    def __getitem__(self, layer: int) -> FloatArray:
+        return self._events[layer].to_dense()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+
+@dataclass(frozen=True, eq=False)
+class MicroRun:
+    """A micro-batch that went through a network, in arrays of its own.
+
+    ``logits`` [M, K], ``step_logits`` [M, T, K], ``membrane[i]`` [M, S, ...] with S = T, or 1 where constant.
+    """
+
+    logits: FloatArray
+    step_logits: FloatArray | None
+    counts: RunCounts
+    events: Mapping[int, Events]
+    membrane: Mapping[int, FloatArray]
+    inputs: Events | None
+
+
+@dataclass(frozen=True, eq=False)
+class BatchRun:
+    """A batch that went through a network.
+
+    Attributes
+    ----------
+    logits : float32 [B, K]
+    step_logits : float32 [T, B, K] or None
+        The readout at every step; of a firing readout, its spikes. `Network.run` always gives them.
+    counts : RunCounts
+        ``counts[i].synops_effective`` and the other exact counters, int64 [B] each.
+    events : mapping
+        Firing layer's index to its `Events`, where spikes were recorded.
+    membrane : mapping
+        Layer's index to float32 [T, B, ...], before the reset, where membranes were recorded.
+    inputs : Events or None
+        What the first layer got, where spikes were recorded and it got events.
+    steps : int
+        T.
+    """
+
+    logits: FloatArray
+    step_logits: FloatArray | None
+    counts: RunCounts
+    events: Mapping[int, Events]
+    membrane: Mapping[int, FloatArray]
+    inputs: Events | None
+    steps: int
+
+    @property
+    def spikes(self) -> DenseSpikes:
+        """Firing layer's index to its spikes, dense [T, B, ...]."""
+        return DenseSpikes(self.events)
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """The class of the largest logit, int64 [B]."""
+        return np.asarray(self.logits.argmax(axis=1), np.int64)
+
+    def __repr__(self) -> str:
+        batch, classes = self.logits.shape
+        total = self.counts.totals()
+        return (
+            f"BatchRun({batch} samples, {self.steps} steps, {classes} classes, spikes={total['spikes']:,}, "
+            f"synops={total['acs'] + total['macs']:,})"
+        )
+
+
+def join(parts: Sequence[MicroRun], steps: int) -> BatchRun:
+    """Put micro-batches together, time first."""
+    first = parts[0]
+    step_logits = [part.step_logits for part in parts if part.step_logits is not None]
+    inputs = [part.inputs for part in parts if part.inputs is not None]
+    return BatchRun(
+        logits=np.concatenate([part.logits for part in parts]),
+        step_logits=_time_first(step_logits, steps) if step_logits else None,
+        counts=RunCounts.join([part.counts for part in parts]),
+        events={index: Events.join([part.events[index] for part in parts]) for index in first.events},
+        membrane={index: _time_first([part.membrane[index] for part in parts], steps) for index in first.membrane},
+        inputs=Events.join(inputs) if inputs else None,
+        steps=steps,
+    )
+
+
+def _time_first(parts: Sequence[FloatArray], steps: int) -> FloatArray:
+    joined = np.moveaxis(np.concatenate(parts), 0, 1)
+    return np.ascontiguousarray(np.broadcast_to(joined, (steps, *joined.shape[1:])))
+
+
+@dataclass(frozen=True, eq=False)
+class BatchStep:
+    """One batch of training: loss and gradients, and how it went.
+
+    ``gradients`` are buffers that the network's next call overwrites; ``loss`` includes the regularisers.
+    """
+
+    loss: float
+    gradients: Mapping[str, FloatArray]
+    correct: int
+    spikes: int

@@ -1,0 +1,177 @@
+"""The training loop: epochs of batches, validation, checkpoints."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnsim.config import TrainSpec
+from snnsim.datasets import Dataset
+from snnsim.encoders import encode
+from snnsim.errors import DivergedError
+from snnsim.evaluation import Evaluation, analog, evaluate
+from snnsim.layers.base import SampleKeys
+from snnsim.losses import make_loss
+from snnsim.network import Network
+from snnsim.progress import Progress
+from snnsim.regularizers import make_penalties
+from snnsim.spec import EncoderChoice
+from snnsim.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from snnsim.training.optimizers import clip_norm, make_optimizer
+from snnsim.training.schedules import learning_rate
+
+SHUFFLE_STREAM = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: one row per epoch, as in ``metrics.csv``, and the seconds it took."""
+
+    rows: list[dict[str, Any]]
+    seconds: float
+
+
+class Trainer:
+    """Trains a network on a data set, with a checkpoint at the end of every epoch.
+
+    Parameters
+    ----------
+    network, dataset, encoder
+        What learns, from what, through which encoder.
+    settings
+        Epochs, batches, optimizer, schedule, loss and regularisers.
+    seed
+        With the epoch it fixes the order of samples; with epoch and sample, every other random stream.
+    folder
+        Where ``last.npz`` and ``best.npz`` go.
+    threads
+        Workers; changes no bit of the result.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        dataset: Dataset,
+        encoder: EncoderChoice,
+        settings: TrainSpec,
+        *,
+        seed: int,
+        folder: Path,
+        threads: int | None,
+        progress: Progress,
+    ) -> None:
+        self.network = network
+        self.dataset = dataset
+        self.encoder = encoder
+        self.settings = settings
+        self.seed = seed
+        self.folder = folder
+        self.threads = threads
+        self.progress = progress
+        self.loss = make_loss(settings.loss)
+        self.penalties = make_penalties(settings.regularizers)
+        network.check_loss(self.loss)
+        self.optimizer = make_optimizer(settings.optimizer, network.parameters)
+        self.batches = -(-len(dataset.train) // settings.batch_size)
+        self._silent: set[str] = set()
+
+    def train(self, resume: Checkpoint | None = None) -> Trained:
+        """Train to the end, from the beginning or from a checkpoint; the network then holds the weights to keep.
+
+        Raises
+        ------
+        DivergedError
+            The loss is no longer a number; the last good checkpoint stands.
+        """
+        rows: list[dict[str, Any]] = []
+        before = 0.0
+        if resume is not None:
+            self.network.load_parameters(resume.parameters, str(self.folder / "last.npz"))
+            self.optimizer.load(resume.optimizer)
+            rows, before = list(resume.rows), resume.seconds
+        began = time.perf_counter() - before
+        done = len(rows)
+        self.progress.start(self.settings.epochs, self.batches, done + 1)
+        for epoch in range(done + 1, self.settings.epochs + 1):
+            epoch_began = time.perf_counter()
+            row = self._epoch(epoch, rows[-1]["synops_per_sample"] if rows else float("nan"))
+            row["seconds"] = round(time.perf_counter() - epoch_began, 3)
+            best = max((r["valid_accuracy"] for r in rows), default=-1.0)
+            rows.append(row)
+            self._save(epoch, rows, time.perf_counter() - began, best=row["valid_accuracy"] > best)
+            self.progress.epoch(row)
+        if self.settings.keep == "best":
+            best_file = self.folder / "best.npz"
+            self.network.load_parameters(read_checkpoint(best_file).parameters, str(best_file))
+        return Trained(rows, time.perf_counter() - began)
+
+    def _epoch(self, epoch: int, last_synops: float) -> dict[str, Any]:
+        samples = self.dataset.train
+        order = np.random.default_rng([self.seed, epoch, SHUFFLE_STREAM]).permutation(len(samples))
+        size = self.settings.batch_size
+        loss = correct = spikes = seen = 0.0
+        for k in range(self.batches):
+            rows = order[k * size : (k + 1) * size]
+            keys = SampleKeys(self.seed, epoch, samples.index[rows])
+            x = analog(samples.x[rows], self.dataset.scale)
+            batch = encode(self.encoder, x, self.network.input_shape, keys)
+            step = self.network.train_step(batch, samples.y[rows], self.loss, self.penalties, threads=self.threads)
+            if not np.isfinite(step.loss):
+                raise self._diverged(epoch, f"the loss became {step.loss} in step {k + 1}")
+            if self.settings.clip_norm is not None:
+                clip_norm(step.gradients, self.settings.clip_norm)
+            number = (epoch - 1) * self.batches + k
+            lr = learning_rate(self.settings.schedule, self.optimizer.lr, number, self.batches, self.settings.epochs)
+            self.optimizer.step(step.gradients, lr)
+            seen += len(rows)
+            loss += step.loss * len(rows)
+            correct += step.correct
+            spikes += step.spikes
+            self.progress.step(epoch, k + 1, loss / seen, correct / seen, spikes / seen, last_synops)
+        if not all(np.isfinite(array).all() for array in self.network.parameters.values()):
+            raise self._diverged(epoch, "weights became infinite or NaN")
+        valid = self._validate()
+        return {
+            "epoch": epoch,
+            "train_loss": loss / seen,
+            "train_accuracy": correct / seen,
+            "valid_accuracy": valid.accuracy,
+            "spikes_per_sample": valid.spikes_per_sample,
+            "synops_per_sample": valid.synops_per_sample,
+        }
+
+    def _validate(self) -> Evaluation:
+        result = evaluate(
+            self.network,
+            self.dataset.valid,
+            scale=self.dataset.scale,
+            encoder=self.encoder,
+            loss=self.loss,
+            seed=self.seed,
+            threads=self.threads,
+        )
+        for layer, counts in zip(self.network.layers, result.layers, strict=True):
+            if layer.fires and counts["spikes"] == 0 and layer.title not in self._silent:
+                self._silent.add(layer.title)
+                self.progress.warn(
+                    f"layer {layer.title} fell silent: none of its {layer.size} neurons fires on the validation "
+                    "set; try a lower threshold, larger inputs, weaker spike penalties, or a rate_lower regularizer"
+                )
+        return result
+
+    def _save(self, epoch: int, rows: list[dict[str, Any]], seconds: float, *, best: bool) -> None:
+        checkpoint = Checkpoint(epoch, self.network.parameters, self.optimizer.state(), rows, seconds)
+        if best:
+            write_checkpoint(self.folder / "best.npz", checkpoint)
+        write_checkpoint(self.folder / "last.npz", checkpoint)
+
+    def _diverged(self, epoch: int, what: str) -> DivergedError:
+        name = self.settings.optimizer.name
+        kept = self.folder / "last.npz"
+        last = f"the checkpoint of epoch {epoch - 1} is kept in {kept}" if kept.exists() else "no epoch was finished"
+        return DivergedError(
+            f"training diverged in epoch {epoch}: {what}; try a smaller learning rate "
+            f"(train.optimizer.{name}.lr={self.optimizer.lr / 10:g}) or train.clip_norm=1; {last}"
+        )
