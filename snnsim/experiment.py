@@ -18,7 +18,7 @@ from snnsim import __version__, datasets
 from snnsim.accounting import COUNTERS
 from snnsim.config import Config, LoadedConfig, dump_yaml
 from snnsim.datasets import Dataset
-from snnsim.energy import load_profile
+from snnsim.energy import LayerCost, load_profile
 from snnsim.errors import InputError, KeyPath, RunInterrupted
 from snnsim.evaluation import Evaluation, evaluate
 from snnsim.execution import thread_count
@@ -234,7 +234,6 @@ def _settings(config: Config) -> dict[str, Any]:
 def _summary(prepared: Prepared, filename: str, trained: Trained, result: Evaluation) -> dict[str, Any]:
     config, dataset, network = prepared.config, prepared.dataset, prepared.network
     profile = load_profile(config.energy.profile)
-    totals = result.totals
     seen = len(dataset.train) * config.train.epochs
     return {
         "format": FORMAT,
@@ -262,7 +261,7 @@ def _summary(prepared: Prepared, filename: str, trained: Trained, result: Evalua
         "test": result.summary(),
         "energy": {
             "profile": config.energy.profile,
-            "joules_per_sample": profile.joules(totals, **memory_bytes(network)) / result.samples,
+            "joules_per_sample": profile.network_joules(layer_costs(network, result)) / result.samples,
             "estimate": True,
         },
         "teacher": None,
@@ -282,11 +281,12 @@ def _summary(prepared: Prepared, filename: str, trained: Trained, result: Evalua
     }
 
 
-def memory_bytes(network: Network) -> dict[str, int]:
-    """Return what parameters and membranes take, for profiles that charge memory accesses."""
-    parameters = sum(array.size for array in network.parameters.values())
-    state = sum(layer.size for layer in network.layers if layer.fires or layer.name == "li")
-    return {"parameter_bytes": 4 * parameters, "state_bytes": 4 * state}
+def layer_costs(network: Network, result: Evaluation) -> list[LayerCost]:
+    """Return each layer's counts, and the bytes of its parameters and membranes, float32."""
+    return [
+        LayerCost(counts, 4 * sum(array.size for array in layer.parameters.values()), 4 * layer.size)
+        for layer, counts in zip(network.layers, result.layers, strict=True)
+    ]
 
 
 def accounting_csv(network: Network, result: Evaluation) -> str:

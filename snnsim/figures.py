@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnsim.config import Config
 from snnsim.datasets import Dataset
-from snnsim.evaluation import Evaluation, batch_input
+from snnsim.evaluation import Evaluation, analog, batch_input
 from snnsim.network import Network
 from snnsim.plots import (
     confusion_matrix,
@@ -58,12 +59,22 @@ def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchR
     raster = [(layer.title, trains[layer.index][:, 0]) for layer in firing]
     if run.inputs is not None:
         raster.insert(0, ("input", run.inputs.samples(0, 1).to_dense().reshape(run.steps, -1)))
+    else:
+        raster.insert(0, ("input", analog(dataset.test.x[:1], dataset.scale)))
     said = f"test sample 0: class {dataset.test.y[0]}, predicted {run.predictions[0]}"
     save(spike_raster(raster, said), folder / "spike-raster.png")
     layer = firing[0]
     spikes = trains[layer.index][:, 0]
-    busiest = np.sort(np.argsort(-spikes.sum(axis=0), kind="stable")[:TRACES])
+    chosen = _spread(spikes.sum(axis=0))
     membrane = run.membrane[layer.index].reshape(run.steps, -1, layer.size)[:, 0]
-    threshold = getattr(layer, "threshold")[busiest]  # noqa: B009
-    traces = membrane_traces(membrane[:, busiest], spikes[:, busiest], threshold, busiest, layer.title)
+    threshold = getattr(layer, "threshold")[chosen]  # noqa: B009
+    traces = membrane_traces(membrane[:, chosen], spikes[:, chosen], threshold, chosen, layer.title)
     save(traces, folder / "membrane-traces.png")
+
+
+def _spread(counts: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Choose a few neurons from the one that fires least, of those that fire, to the one that fires most."""
+    firing = np.flatnonzero(counts) if counts.any() else np.arange(counts.size)
+    ordered = firing[np.argsort(counts[firing], kind="stable")]
+    places = np.linspace(0, ordered.size - 1, min(TRACES, ordered.size)).astype(int)
+    return np.sort(ordered[places])

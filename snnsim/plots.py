@@ -4,6 +4,7 @@ Time is in steps everywhere. `save` writes what the other functions draw.
 """
 
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -90,8 +91,8 @@ def spike_raster(layers: Sequence[tuple[str, ArrayLike]], note: str = "") -> Fig
     Parameters
     ----------
     layers
-        Name and array [T, N] of the input and of every layer, first layer on top. Values other than 0 and 1
-        are drawn as shades of grey; an analog input that is the same at every step may be [1, N].
+        Name and array [T, N] of the input (named "input") and of every layer, from top to bottom. Values other
+        than 0 and 1 become shades of grey; an analog input that is the same at every step may be [1, N].
     note
         What the sample is, for example its label and the network's answer.
     """
@@ -100,12 +101,11 @@ def spike_raster(layers: Sequence[tuple[str, ArrayLike]], note: str = "") -> Fig
     heights = [0.55 + 0.32 * math.log10(values.shape[1] + 1) for _, values in arrays]
     figure = style.figure_of(0.9 + sum(heights))
     panels = figure.subplots(len(arrays), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for index, (axes, (name, values)) in enumerate(zip(panels, arrays, strict=True)):
-        colour = (
-            style.GREY if index == 0 else (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE)[(index - 1) % 4]
-        )
-        _raster_panel(axes, name, values, steps, colour)
-        _raster_label(axes, values, "input" if index == 0 else "neuron")
+    colours = itertools.cycle((style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE))
+    for axes, (name, values) in zip(panels, arrays, strict=True):
+        is_input = name == "input"
+        _raster_panel(axes, name, values, steps, style.GREY if is_input else next(colours))
+        _label_panel(axes, values, "input" if is_input else "neuron")
     panels[0].set_title("One sample through all layers")
     if note:
         panels[0].set_title(note, loc="right", fontweight="normal", fontsize=9, color=style.GREY)
@@ -201,7 +201,7 @@ def confusion_matrix(matrix: ArrayLike, class_names: Sequence[str] | None = None
     """
     counts = _matrix(matrix)
     classes = len(counts)
-    names = [str(name) for name in class_names or range(classes)]
+    names = [str(name) for name in (range(classes) if class_names is None else class_names)]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(classes, dtype=bool)
     numbered = classes <= MAX_NUMBERED_CLASSES
@@ -213,8 +213,7 @@ def confusion_matrix(matrix: ArrayLike, class_names: Sequence[str] | None = None
     axes.imshow(np.where(right, share, np.nan), cmap=style.BLUES, vmin=0, vmax=1)
     if numbered:
         _write_counts(axes, counts, np.where(right, share, share / worst * 0.9))
-    step = 1 if numbered else math.ceil(classes / 20)
-    places = np.arange(0, classes, step)
+    places = np.arange(0, classes, math.ceil(classes / MAX_NUMBERED_CLASSES))
     axes.set_xticks(places, [names[place] for place in places])
     if max(map(len, names)) > 3:
         axes.tick_params(axis="x", rotation=40)
@@ -323,14 +322,13 @@ def _raster_panel(axes: Axes, name: str, values: Values, steps: int, colour: str
     axes.set_ylabel(name, rotation=0, ha="right", va="center", fontweight="bold")
 
 
-def _raster_label(axes: Axes, values: Values, noun: str) -> None:
+def _label_panel(axes: Axes, values: Values, noun: str) -> None:
     """Say beside a panel how many neurons and spikes there are; a silent layer stands out."""
     spikes = int(np.count_nonzero(values))
-    size = _counted(values.shape[1], noun)
     summary = "analog" if _is_analog(values) else _counted(spikes, "spike") if spikes else "no spikes"
     colour = style.GREY if spikes else style.VERMILLION
-    place = (1.01, 0.5)
-    axes.annotate(f"{size}\n{summary}", place, xycoords="axes fraction", va="center", color=colour, fontsize=8.5)
+    text = f"{_counted(values.shape[1], noun)}\n{summary}"
+    axes.text(1.01, 0.5, text, transform=axes.transAxes, va="center", color=colour, fontsize=8.5)
 
 
 def _is_analog(values: Values) -> bool:
@@ -345,8 +343,7 @@ def _ticks(
     axes: Axes, time: NDArray[np.intp], neuron: NDArray[np.intp], shape: tuple[int, int], colour: str
 ) -> LineCollection:
     """Draw spikes as upright ticks, at least a pixel or two in size, fainter where they must overlap."""
-    steps, neurons = shape
-    panel = axes.get_window_extent()
+    (steps, neurons), panel = shape, axes.get_window_extent()
     step_pixels, neuron_pixels = panel.width / steps, panel.height / neurons
     half = max(0.4, 1.4 / neuron_pixels)
     width = min(max(0.45 * step_pixels, 1.0), 7.0)

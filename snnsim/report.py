@@ -48,7 +48,7 @@ CAPTIONS = {
     "spike-raster": ("Spikes", "One test sample through all layers: every mark is a spike."),
     "membrane-traces": (
         "Membranes",
-        "Some of the busiest neurons of the first firing layer on that sample, before the reset.",
+        "A few neurons of the first firing layer on that sample, before the reset.",
     ),
     "firing-rates": (
         "Firing rates",

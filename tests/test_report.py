@@ -1,0 +1,291 @@
+"""The HTML report, from run directories as they are, incomplete and damaged."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snnsim import plots
+from snnsim.errors import InputError
+from snnsim.report import COLUMNS, energy_rows, read_run, write_report
+
+SAMPLES, STEPS, SPIKES = 360, 20, 123_456
+NARROW = "\u202f"
+
+
+def accounting() -> list[dict[str, Any]]:
+    """Make counts of 64-128-10 under direct coding, half of the pixels nonzero."""
+
+    def row(index: int | str, layer: str, shape: str, **counts: int) -> dict[str, Any]:
+        return {"index": index, "layer": layer, "out_shape": shape} | dict.fromkeys(COLUMNS, 0) | counts
+
+    products = SAMPLES * 32 * 128
+    first = {"synops_structural": STEPS * products, "synops_effective": STEPS * products}
+    first |= {"macs": STEPS * products, "macs_once": products, "macs_dense": SAMPLES * STEPS * 64 * 128}
+    last = {"synops_structural": 10 * SPIKES, "synops_effective": 10 * SPIKES, "acs": 10 * SPIKES}
+    last |= {"macs_dense": SAMPLES * STEPS * 1280, "bias_adds": SAMPLES * STEPS * 10}
+    return [
+        row("input", "input", "1x8x8"),
+        row(0, "dense", "128", bias_adds=SAMPLES * STEPS * 128, **first),
+        row(1, "lif", "128", spikes=SPIKES, neuron_updates=SAMPLES * STEPS * 128, resets=SPIKES),
+        row(2, "dense", "10", **last),
+        row(3, "li", "10", neuron_updates=SAMPLES * STEPS * 10),
+    ]
+
+
+def summary() -> dict[str, Any]:
+    totals = {key: sum(row[key] for row in accounting()) for key in COLUMNS}
+    synops = totals["acs"] + totals["macs"]
+    joules = (0.9 * totals["acs"] + 4.6 * totals["macs"]) * 1e-12 / SAMPLES
+    layers = [{"index": index, "parameters": size} for index, size in enumerate((8320, 0, 1290, 0))]
+    return {
+        "format": 1,
+        "snnsim": "0.1.0",
+        "seed": 7,
+        "config": "digits.yaml",
+        "data": {"name": "digits", "train": 1437, "test": SAMPLES},
+        "model": {"parameters": 9610, "layers": layers},
+        "test": {
+            "accuracy": 0.975,
+            "samples": SAMPLES,
+            "num_steps": STEPS,
+            "spikes_per_sample": SPIKES / SAMPLES,
+            "synops_per_sample": synops / SAMPLES,
+        },
+        "energy": {"profile": "horowitz-45nm-fp32", "joules_per_sample": joules, "estimate": True},
+        "train": {"epochs": 2, "seconds": 12.3, "samples_per_second": 1168.0},
+        "environment": {"python": "3.11.9", "numpy": "2.4.1", "command": "snnsim run digits"},
+    }
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("picture") / "figure.png"
+    plots.save(plots.confusion_matrix(np.eye(2)), path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, picture: bytes) -> Path:
+    """Lay out a finished run of the kind that `snnsim run digits` leaves behind."""
+    run = tmp_path / "digits-run"
+    (run / "figures").mkdir(parents=True)
+    (run / "summary.json").write_text(json.dumps(summary()))
+    (run / "config.yaml").write_text("seed: 7 # <b>not markup</b>\ndata: {name: digits}\n")
+    with (run / "accounting.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["index", "layer", "out_shape", *COLUMNS])
+        writer.writeheader()
+        writer.writerows(accounting())
+    for name in ("learning-curves", "confusion-matrix", "my-own"):
+        (run / "figures" / f"{name}.png").write_bytes(picture)
+    return run
+
+
+class Page(HTMLParser):
+    """Tags that are still open, addresses that the page refers to, and its text."""
+
+    VOID = frozenset({"meta", "img", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            # Not at narrow spaces, which hold numbers together.
+            self.words += re.findall(r"[^ \n]+", data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+def read(path: Path) -> Page:
+    return Page(path.read_text("utf-8"))
+
+
+def test_the_report_says_what_the_run_found(run_dir: Path) -> None:
+    """Headline, per-layer counts, profile and the word estimate, settings and versions stand in it."""
+    path = write_report(run_dir)
+
+    page = read(path)
+    assert path == run_dir / "report.html"
+    assert page.open == []
+    for part in (
+        f"97.50{NARROW}%",
+        "342.9",
+        f"{(10 * SPIKES + SAMPLES * STEPS * 4096) / SAMPLES:,.0f}".replace(",", NARROW),
+        "horowitz-45nm-fp32",
+        "Energy, estimate",
+        f"123{NARROW}456",
+        f"1{NARROW}234{NARROW}560",
+        f"{100 * SPIKES / (128 * STEPS * SAMPLES):.2f}{NARROW}%",
+        "Seed 7",
+        "python 3.11.9, numpy 2.4.1",
+        "snnsim run digits",
+        "seed: 7 # <b>not markup</b>",
+    ):
+        assert part in page.text
+
+
+def test_the_report_needs_nothing_from_outside(run_dir: Path) -> None:
+    """Every picture is inside the file, known ones first, and nothing refers to the network."""
+    path = write_report(run_dir)
+
+    page, text = read(path), path.read_text("utf-8")
+    assert len(page.addresses) == 3
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert not re.search(r"https?://|url\(|@import|<script|<link", text)
+    assert page.text.index("Learning.") < page.text.index("Right and wrong.") < page.text.index("My own.")
+
+
+def test_energy_stands_beside_dense_baselines_under_every_profile(run_dir: Path) -> None:
+    """Arithmetic is followed by memory; the ANN is one step of the dense products, at the memory's own price."""
+    rows = {row.name: row for row in energy_rows(read_run(run_dir))}
+
+    assert list(rows) == ["horowitz-45nm-fp32", "horowitz-45nm-int8", "lemaire-45nm-int32", "loihi"]
+    fp32, memory = rows["horowitz-45nm-fp32"], rows["lemaire-45nm-int32"]
+    assert fp32.network == pytest.approx(summary()["energy"]["joules_per_sample"], rel=1e-12)
+    assert fp32.dense_ann == pytest.approx(4.6e-12 * (64 * 128 + 1280), rel=1e-12)
+    assert fp32.dense_snn == pytest.approx(STEPS * 4.6e-12 * (64 * 128 + 1280), rel=1e-12)
+    assert fp32.network_once == pytest.approx((4.6 * 4096 + 9 * SPIKES / SAMPLES) * 1e-12, rel=1e-12)
+    # 33,280 bytes of weights are a little over 32 kB; the other memories are below 8 kB.
+    weight = 20 + 80 * np.log2(33280 / 32768) / 5
+    dense = 64 * 128 * (3.2 + weight + 10) + 1280 * (3.2 + 10 + 10)
+    assert memory.dense_ann == pytest.approx(dense * 1e-12, rel=1e-9)
+    assert rows["loihi"].dense_ann is None
+    assert max(share for _, _, share in fp32.bars) == 1
+
+
+def test_a_network_without_spiking_neurons_is_its_own_dense_baseline(run_dir: Path) -> None:
+    """An ANN's products are not divided by time steps that it never took."""
+    text = (run_dir / "accounting.csv").read_text()
+    (run_dir / "accounting.csv").write_text(text.replace(",lif,", ",relu,").replace(",li,", ",relu,"))
+
+    run = read_run(run_dir)
+
+    assert run.steps == 1
+    assert run.rate(run.layers) is None
+    write_report(run_dir)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "accounting.csv", "figures"])
+def test_a_missing_part_is_left_out(run_dir: Path, name: str) -> None:
+    """The report is made from what is there."""
+    path = run_dir / name
+    if path.is_dir():
+        for figure in path.iterdir():
+            figure.unlink()
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+    assert "97.50" in read(write_report(run_dir)).text
+
+
+def test_a_bare_summary_is_enough(tmp_path: Path) -> None:
+    """Numbers that the summary does not hold are dashes."""
+    (tmp_path / "summary.json").write_text('{"test": {}}')
+
+    page = read(write_report(tmp_path))
+
+    assert f"Accuracy {chr(0x2013)} of the test set" in page.text
+
+
+def test_parameters_of_unknown_layers_share_one_memory(run_dir: Path) -> None:
+    """Where the summary does not list layers, memory is priced by all parameters together."""
+    facts = summary()
+    facts["model"]["layers"] = None
+    (run_dir / "summary.json").write_text(json.dumps(facts))
+
+    rows = {row.name: row for row in energy_rows(read_run(run_dir))}
+
+    weight = 20 + 80 * np.log2(4 * 9610 / 32768) / 5
+    expected = (64 * 128 + 1280) * (3.2 + weight + 10) * 1e-12
+    assert rows["lemaire-45nm-int32"].dense_ann == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_profile_of_ones_own_that_is_gone_is_left_out(run_dir: Path) -> None:
+    """Its name and energy stand in the headline; the table holds the profiles that there are."""
+    facts = summary()
+    facts["energy"]["profile"] = "/gone/mine.yaml"
+    (run_dir / "summary.json").write_text(json.dumps(facts))
+
+    assert len(energy_rows(read_run(run_dir))) == 4
+    assert "/gone/mine.yaml" in read(write_report(run_dir)).text
+
+
+def test_names_are_never_markup(run_dir: Path) -> None:
+    """Text of the run that looks like HTML is shown as it is."""
+    facts = summary()
+    facts["config"] = facts["data"]["name"] = "<script>alert(1)"
+    (run_dir / "summary.json").write_text(json.dumps(facts))
+
+    text = write_report(run_dir).read_text("utf-8")
+
+    assert "<script" not in text
+
+
+def test_the_report_can_be_written_elsewhere(run_dir: Path, tmp_path: Path) -> None:
+    """With ``out`` the run directory is left as it is."""
+    out = tmp_path / "elsewhere.html"
+
+    assert write_report(run_dir, out) == out
+    assert out.exists()
+    assert not (run_dir / "report.html").exists()
+
+
+def damage(name: str, content: bytes) -> Callable[[Path], None]:
+    def harm(run: Path) -> None:
+        (run / name).write_bytes(content)
+
+    return harm
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda run: (run / "summary.json").unlink(), "is the run finished?"),
+        (damage("summary.json", b"{"), "summary.json: not valid JSON"),
+        (damage("summary.json", b"[1]"), "summary.json: not the summary of a run"),
+        (damage("summary.json", b"\xff"), "summary.json: not a text file in UTF-8"),
+        (damage("config.yaml", b"\xff"), "config.yaml: not a text file in UTF-8"),
+        (damage("accounting.csv", b"index,layer\n0,dense\n"), "accounting.csv:2: spikes must be a whole number"),
+        (damage("figures/learning-curves.png", b"GIF"), "learning-curves.png: not a PNG image"),
+    ],
+)
+def test_damage_is_named(run_dir: Path, harm: Callable[[Path], None], message: str) -> None:
+    """One message says which file and what is wrong with it, and no report is written."""
+    harm(run_dir)
+
+    with pytest.raises(InputError) as refused:
+        write_report(run_dir)
+
+    assert message in str(refused.value)
+    assert not (run_dir / "report.html").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    """Neither an empty folder nor a missing one is a run."""
+    with pytest.raises(InputError, match=r"holds no summary\.json"):
+        write_report(tmp_path)
+    with pytest.raises(InputError, match="no such run directory"):
+        write_report(tmp_path / "gone")
