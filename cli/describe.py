@@ -29,4 +29,4 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
     ]
     total = sum(layer.parameters for layer in description.layers)
     click.echo(table(("", "layer", "in", "out", "parameters", "fan-out", "memory"), rows))
-    click.echo(f"{total:,} parameters; {memory(description.working_bytes)} for the states of a worker while training")
+    click.echo(f"{total:,} parameters; training takes about {memory(description.training_bytes)} besides the data")

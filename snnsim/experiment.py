@@ -24,6 +24,7 @@ from snnsim.evaluation import Evaluation, evaluate
 from snnsim.execution import thread_count
 from snnsim.files import write_text
 from snnsim.losses import make_loss
+from snnsim.memory import require_memory
 from snnsim.model_file import Model, read_model, write_model
 from snnsim.network import Network
 from snnsim.progress import Progress, Silent
@@ -85,6 +86,7 @@ def build_network(config: Config, input_shape: tuple[int, ...], classes: int) ->
             ("network", sized, network.layers[sized].name),
         )
     network.check_loss(make_loss(config.train.loss))
+    require_memory(network.training_bytes(config.encoder.num_steps), ("encoder", config.encoder.name, "num_steps"))
     if network.is_ann and config.encoder.name != "direct":
         raise InputError("an ANN takes the data as they are: encoder must be direct", ("encoder",))
     _at(("energy", "profile"), lambda: load_profile(config.energy.profile))
@@ -183,6 +185,7 @@ def _train_and_test(
         folder=folder.checkpoints,
         threads=threads,
         progress=progress,
+        on_epoch=lambda rows: write_text(folder.path / "metrics.csv", _csv(METRICS, rows)),
     )
     last = folder.checkpoints / "last.npz"
     checkpoint = read_checkpoint(last) if last.exists() else None
@@ -198,7 +201,6 @@ def _train_and_test(
         seed=config.seed,
         threads=threads,
     )
-    write_text(folder.path / "metrics.csv", _csv(METRICS, trained.rows))
     write_text(folder.path / "accounting.csv", accounting_csv(network, result))
     write_model(folder.path / "model.npz", Model(network, _settings(config)))
     from snnsim.figures import draw_figures

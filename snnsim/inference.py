@@ -14,7 +14,6 @@ from snnsim.datasets.catalog import describe as describe_dataset
 from snnsim.datasets.samples import Samples
 from snnsim.errors import InputError
 from snnsim.evaluation import BATCH, batch_input, evaluate
-from snnsim.execution import CACHE_BYTES
 from snnsim.experiment import build_network
 from snnsim.layers import Affine
 from snnsim.layers.base import FloatArray
@@ -37,10 +36,10 @@ class LayerDescription:
 
 @dataclass(frozen=True)
 class Description:
-    """A network's layers, and the most that one worker's micro-batch takes for membranes and deltas, in bytes."""
+    """A network's layers, and about how many bytes training takes besides the data."""
 
     layers: list[LayerDescription]
-    working_bytes: int
+    training_bytes: int
 
 
 def check(loaded: LoadedConfig, data_dir: Path | None = None) -> Network:
@@ -70,7 +69,6 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
     else:
         loaded = load(where, overrides)
         network, config = check(loaded), loaded.config
-    steps = int(getattr(config.encoder.options, "num_steps", 1))
     layers = [
         LayerDescription(
             name=layer.name,
@@ -82,8 +80,7 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
         )
         for layer in network.layers
     ]
-    widest = max(layer.size for layer in network.layers)
-    return Description(layers, max(CACHE_BYTES, 8 * widest * steps))
+    return Description(layers, network.training_bytes(config.encoder.num_steps))
 
 
 def evaluate_model(

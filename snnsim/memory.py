@@ -29,7 +29,7 @@ def require_memory(needed: int, at: KeyPath) -> None:
     if memory is not None and needed > memory:
         raise InputError(
             f"needs {needed / 2**30:,.1f} GiB, more than this machine's {memory / 2**30:,.1f} GiB; "
-            "make the layer smaller",
+            "take smaller layers or fewer steps",
             at,
         )
 

@@ -12,7 +12,7 @@ from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.engine import Engine, logit_factor
 from snnsim.errors import InputError
 from snnsim.events import Events
-from snnsim.execution import thread_count
+from snnsim.execution import SLOTS, thread_count
 from snnsim.layers import FiringNeurons, Layer, LeakyIntegrators, Shape, build_layers
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss, make_loss
@@ -88,6 +88,12 @@ class Network:
     def spec(self) -> list[dict[str, Any]]:
         """The list of layers with every default filled in, as plain data."""
         return [choice.resolved() for choice in self.choices]
+
+    def training_bytes(self, steps: int) -> int:
+        """Return about what training takes besides data: weights, gradients, optimizer, and all workers' buffers."""
+        parameters = sum(array.size for array in self.parameters.values())
+        units = sum(layer.size for layer in self.layers if layer.fires or isinstance(layer, LeakyIntegrators))
+        return 4 * (parameters * (3 + SLOTS) + 3 * units * steps * SLOTS)
 
     def run(
         self,

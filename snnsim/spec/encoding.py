@@ -32,3 +32,10 @@ class EncoderChoice(Choice):
 
     direct: Direct | None = None
     rate: Rate | None = None
+
+    @property
+    def num_steps(self) -> int:
+        """Number of time steps, T."""
+        options = self.direct or self.rate
+        assert options is not None
+        return options.num_steps

@@ -1,6 +1,7 @@
 """The training loop: epochs of batches, validation, checkpoints."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ class Trainer:
         With the epoch it fixes the order of samples; with epoch and sample, every other random stream.
     folder
         Where ``last.npz`` and ``best.npz`` go.
+    on_epoch
+        Called with all rows so far, after the checkpoint of an epoch is written.
     threads
         Workers; changes no bit of the result.
     """
@@ -61,6 +64,7 @@ class Trainer:
         folder: Path,
         threads: int | None,
         progress: Progress,
+        on_epoch: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self.network = network
         self.dataset = dataset
@@ -70,6 +74,7 @@ class Trainer:
         self.folder = folder
         self.threads = threads
         self.progress = progress
+        self.on_epoch = on_epoch
         self.loss = make_loss(settings.loss)
         self.penalties = make_penalties(settings.regularizers)
         network.check_loss(self.loss)
@@ -101,6 +106,7 @@ class Trainer:
             best = max((r["valid_accuracy"] for r in rows), default=-1.0)
             rows.append(row)
             self._save(epoch, rows, time.perf_counter() - began, best=row["valid_accuracy"] > best)
+            self.on_epoch(rows)
             self.progress.epoch(row)
         if self.settings.keep == "best":
             best_file = self.folder / "best.npz"
