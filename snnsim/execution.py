@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import TypeVar
@@ -70,4 +70,12 @@ def share(task: Callable[[int], Result], count: int, threads: int) -> list[Resul
     """Run ``task(0)`` to ``task(count - 1)`` on the workers; return the results in order."""
     if threads == 1 or count == 1:
         return [task(k) for k in range(count)]
-    return list(_pool(threads).map(task, range(count)))
+    futures = [_pool(threads).submit(task, k) for k in range(count)]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        # Nobody may still write into the workers' buffers when the caller goes on, also after Ctrl-C.
+        for future in futures:
+            future.cancel()
+        wait(futures)
+        raise
