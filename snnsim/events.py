@@ -1,6 +1,8 @@
 """Spike trains of a batch as time-bucketed event queues."""
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,14 +45,12 @@ class Events:
             ``x`` has fewer than three axes, or holds NaN or infinity.
         """
         dense = np.asarray(x)
-        if dense.ndim < 3:
-            raise InputError(f"x: must be [steps, samples, ...] (got shape {list(dense.shape)})")
+        if dense.ndim < 3 or 0 in dense.shape:
+            raise InputError(f"x: must be [steps, samples, ...], none of them empty (got shape {list(dense.shape)})")
         steps, batch = dense.shape[:2]
-        rows = np.moveaxis(dense, 0, 1).reshape(batch * steps, -1)
+        rows = np.moveaxis(as_float32(dense), 0, 1).reshape(batch * steps, -1)
         row, index = np.nonzero(rows)
-        size = rows[row, index].astype(np.float32)
-        if not np.isfinite(size).all():
-            raise InputError("x: holds NaN or infinite values")
+        size = rows[row, index]
         indptr = np.zeros(batch * steps + 1, np.int64)
         np.cumsum(np.bincount(row, minlength=batch * steps), out=indptr[1:])
         values = None if (size == 1).all() else size
@@ -75,7 +75,7 @@ class Events:
     @property
     def size(self) -> int:
         """Number of neurons of the layer that fires."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def per_sample(self) -> NDArray[np.int64]:
@@ -132,3 +132,20 @@ class Events:
     def __repr__(self) -> str:
         kind = "binary" if self.values is None else "graded"
         return f"Events({self.indices.size} {kind}, batch={self.batch}, num_steps={self.num_steps}, shape={self.shape})"
+
+
+def as_float32(x: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values as float32.
+
+    Raises
+    ------
+    InputError
+        They are not numbers, or some is NaN, infinite, or too large for float32.
+    """
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"x: must be numbers (got {x.dtype})")
+    with np.errstate(over="ignore"):
+        values = x.astype(np.float32, copy=False)
+    if x.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError("x: holds NaN, infinite values, or values too large for float32")
+    return values

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from snnsim.errors import InputError
@@ -68,9 +69,15 @@ def single_threaded_blas() -> AbstractContextManager[object]:
 
 def share(task: Callable[[int], Result], count: int, threads: int) -> list[Result]:
     """Run ``task(0)`` to ``task(count - 1)`` on the workers; return the results in order."""
+
+    def quietly(k: int) -> Result:
+        # Overflow shows in the loss, and is reported there.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            return task(k)
+
     if threads == 1 or count == 1:
-        return [task(k) for k in range(count)]
-    futures = [_pool(threads).submit(task, k) for k in range(count)]
+        return [quietly(k) for k in range(count)]
+    futures = [_pool(threads).submit(quietly, k) for k in range(count)]
     try:
         return [future.result() for future in futures]
     except BaseException:

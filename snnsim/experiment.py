@@ -25,7 +25,7 @@ from snnsim.execution import thread_count
 from snnsim.files import write_text
 from snnsim.losses import make_loss
 from snnsim.memory import require_memory
-from snnsim.model_file import Model, read_model, write_model
+from snnsim.model_file import write_model
 from snnsim.network import Network
 from snnsim.progress import Progress, Silent
 from snnsim.run_directory import Logged, RunDirectory
@@ -96,7 +96,7 @@ def build_network(config: Config, input_shape: tuple[int, ...], classes: int) ->
 
 
 def _load_weights(network: Network, source: Path) -> None:
-    network.load_parameters(dict(read_model(source).network.parameters), str(source))
+    network.load_parameters(Network.load(source).parameters, str(source))
 
 
 def _at(path: KeyPath, task: Callable[[], object]) -> None:
@@ -202,7 +202,7 @@ def _train_and_test(
         threads=threads,
     )
     write_text(folder.path / "accounting.csv", accounting_csv(network, result))
-    write_model(folder.path / "model.npz", Model(network, _settings(config)))
+    write_model(folder.path / "model.npz", network.stored(_settings(config)))
     from snnsim.figures import draw_figures
     from snnsim.report import write_report
 

@@ -66,7 +66,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         No such file, or it is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

@@ -18,7 +18,7 @@ from snnsim.experiment import build_network
 from snnsim.layers import Affine
 from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
-from snnsim.model_file import Model, model_path, read_model
+from snnsim.model_file import StoredModel, read_model
 from snnsim.network import Network
 
 
@@ -156,19 +156,21 @@ def _first(samples: Samples, limit: int | None) -> Samples:
 
 def _with_overrides(where: Path, overrides: Sequence[str], data: str | None) -> tuple[Network, Config]:
     """Read a model, and its settings with overrides; a changed network keeps the trained weights."""
-    model = read_model(where)
-    file = str(model_path(where))
-    loaded = from_mapping(_mapping(model, overrides, data, file), overrides, file)
+    model, file = read_model(where)
+    trained = Network.from_stored(model, str(file))
+    loaded = from_mapping(_mapping(model, trained, overrides, data, str(file)), overrides, str(file))
     try:
-        network = Network(loaded.config.network, model.network.input_shape, loaded.config.seed)
-        network.load_parameters(dict(model.network.parameters), file)
+        network = Network(loaded.config.network, trained.input_shape, loaded.config.seed)
+        network.load_parameters(trained.parameters, str(file))
     except InputError as error:
         raise (loaded.explain(error) if error.path else error) from None
     return network, loaded.config
 
 
-def _mapping(model: Model, overrides: Sequence[str], data: str | None, file: str) -> dict[str, Any]:
-    mapping = dict(model.settings) | {"network": model.network.spec}
+def _mapping(
+    model: StoredModel, network: Network, overrides: Sequence[str], data: str | None, file: str
+) -> dict[str, Any]:
+    mapping = dict(model.settings) | {"network": network.spec}
     if "encoder" not in mapping and not any(text.startswith("encoder") for text in overrides):
         raise InputError(f"{file}: carries no encoder; give one, for example encoder.direct.num_steps=20")
     if "data" not in mapping and not any(text.startswith("data.") for text in overrides):

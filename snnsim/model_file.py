@@ -1,7 +1,8 @@
-"""Model files: a trained network and what it takes to use it, as ``.npz`` with the spec as JSON bytes."""
+"""Model files: a network's parameters and what it takes to use it, as ``.npz`` with the spec as JSON bytes."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,33 @@ from numpy.typing import NDArray
 
 from snnsim.errors import InputError
 from snnsim.files import read_arrays, write_arrays
-from snnsim.network import Network
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """A network, and the settings of the run that made it.
+class StoredModel:
+    """What a model file holds.
 
-    ``settings`` are keys of a configuration (``data``, ``encoder``, ``train`` with its loss, ``seed``, ``energy``)
-    that evaluation starts from; empty for a network that was never in a run.
+    Attributes
+    ----------
+    layers : list
+        The network in the network language.
+    input_shape : list of int
+    parameters : mapping
+        Name to array.
+    settings : dict
+        Keys of a configuration that evaluation starts from (``data``, ``encoder``, ``train`` with its loss, ``seed``,
+        ``energy``); empty for a network that was never in a run.
     """
 
-    network: Network
-    settings: dict[str, Any]
+    layers: list[Any]
+    input_shape: list[int]
+    parameters: Mapping[str, NDArray[Any]]
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
-def write_model(path: Path, model: Model) -> None:
+def write_model(path: Path, model: StoredModel) -> None:
     """Write a model file; equal models give equal bytes.
 
     Raises
@@ -37,46 +47,45 @@ def write_model(path: Path, model: Model) -> None:
     """
     header = {
         "format": FORMAT,
-        "input_shape": list(model.network.input_shape),
-        "network": model.network.spec,
+        "input_shape": model.input_shape,
+        "network": model.layers,
         "settings": model.settings,
     }
     text = json.dumps(header, sort_keys=True, separators=(",", ":"))
-    arrays: dict[str, NDArray[np.generic]] = {"spec": np.frombuffer(text.encode(), np.uint8)}
-    write_arrays(path, arrays | dict(model.network.parameters))
+    arrays: dict[str, NDArray[Any]] = {"spec": np.frombuffer(text.encode(), np.uint8)}
+    write_arrays(path, arrays | dict(model.parameters))
 
 
-def read_model(path: Path) -> Model:
+def read_model(path: Path) -> tuple[StoredModel, Path]:
     """Read a model file, or the model of a run directory; no code in it is executed.
+
+    Returns
+    -------
+    StoredModel, Path
+        The model, and the file that it is in.
 
     Raises
     ------
     InputError
         No such file, damaged, or of another format.
     """
-    file = model_path(path)
+    file = _model_path(path)
     arrays = read_arrays(file)
     try:
         header = json.loads(arrays.pop("spec").tobytes())
         found = header["format"]
-        layers, shape, settings = header["network"], header["input_shape"], header["settings"]
+        stored = StoredModel(header["network"], header["input_shape"], arrays, header["settings"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: not a model of snnsim, or damaged ({error})") from None
     if found != FORMAT:
         raise InputError(f"{file}: a model of format {found}, this version reads {FORMAT}")
-    network = Network.from_config(layers, input_shape=shape)
-    network.load_parameters(arrays, str(file))
-    return Model(network, settings)
+    if not isinstance(stored.layers, list) or not isinstance(stored.settings, dict):
+        raise InputError(f"{file}: not a model of snnsim, or damaged (network or settings of another kind)")
+    return stored, file
 
 
-def model_path(path: Path) -> Path:
-    """Return the model file that a path names: itself, or that of a run directory.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
+def _model_path(path: Path) -> Path:
+    """Return the model file that a path names: itself, or that of a run directory."""
     if path.is_dir():
         file = path / "model.npz"
         if not file.is_file():

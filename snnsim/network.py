@@ -1,5 +1,6 @@
 """Network: layers in order, their parameters, a run, and a loss with its gradients."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.engine import Engine, logit_factor
 from snnsim.errors import InputError
-from snnsim.events import Events
+from snnsim.events import Events, as_float32
 from snnsim.execution import SLOTS, thread_count
 from snnsim.layers import FiringNeurons, Layer, LeakyIntegrators, Shape, build_layers
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss, make_loss
+from snnsim.model_file import StoredModel, read_model, write_model
 from snnsim.passes import parameters_of
 from snnsim.regularizers import Penalties, make_penalties
 from snnsim.results import BatchRun, BatchStep, join
@@ -70,9 +72,9 @@ class Network:
         InputError
             An unknown layer or key, a value out of range, or sizes that do not fit; names the layer.
         """
-        if not len(input_shape) or any(int(n) < 1 for n in input_shape):
-            raise InputError(f"input_shape: must be sizes of at least 1 (got {list(input_shape)})")
-        return cls(parse_network(layers), tuple(input_shape), seed)
+        if not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise InputError(f"seed: must be a whole number of at least 0 (got {seed!r})")
+        return cls(parse_network(layers), _checked_shape(input_shape), int(seed))
 
     @property
     def classes(self) -> int:
@@ -179,8 +181,10 @@ class Network:
         if teacher_logits is not None:
             raise InputError("teacher_logits: this loss takes none")
         size = np.asarray(labels).shape[0] if np.ndim(labels) else 0
-        numbers = np.arange(size) if samples is None else np.asarray(samples, np.int64)
-        batch = self._input(x, input_coding, num_steps, SampleKeys(self.seed, epoch, numbers))
+        numbers = np.arange(size) if samples is None else np.asarray(samples)
+        if numbers.shape != (size,) or numbers.dtype.kind not in "iu":
+            raise InputError(f"samples: must be {size} whole numbers, one per label (got {numbers!r})")
+        batch = self._input(x, input_coding, num_steps, SampleKeys(self.seed, epoch, numbers.astype(np.int64)))
         step = self.train_step(batch, self._labels(labels, batch.batch), chosen, penalties, threads=threads)
         return step.loss, {name: array.copy("K") for name, array in step.gradients.items()}
 
@@ -255,18 +259,35 @@ class Network:
                 raise InputError(f"{source}: {name} holds NaN or infinite values")
             array[...] = found
 
+    def stored(self, settings: dict[str, Any]) -> StoredModel:
+        """Return what a model file holds of this network; ``settings`` are those of its run."""
+        return StoredModel(self.spec, list(self.input_shape), self.parameters, settings)
+
+    @classmethod
+    def from_stored(cls, model: StoredModel, source: str) -> "Network":
+        """Build the network of a model file; ``source`` is what messages call it.
+
+        Raises
+        ------
+        InputError
+            The file is damaged, or its parts do not belong together.
+        """
+        try:
+            network = cls.from_config(model.layers, input_shape=model.input_shape)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        network.load_parameters(model.parameters, source)
+        return network
+
     def save(self, path: str | Path) -> None:
         """Write the network to an ``.npz`` file; see `snnsim.model_file`."""
-        from snnsim.model_file import Model, write_model
-
-        write_model(Path(path), Model(self, {}))
+        write_model(Path(path), self.stored({}))
 
     @classmethod
     def load(cls, path: str | Path) -> "Network":
         """Read a network from a model file or a run directory; executes no code."""
-        from snnsim.model_file import read_model
-
-        return read_model(Path(path)).network
+        model, file = read_model(Path(path))
+        return cls.from_stored(model, str(file))
 
     def _input(
         self, x: ArrayLike | Events, input_coding: str, num_steps: int | None, keys: SampleKeys | None
@@ -286,20 +307,19 @@ class Network:
         return self._summed(self._constant(np.asarray(x), num_steps, keys))
 
     def _constant(self, x: NDArray[Any], num_steps: int | None, keys: SampleKeys | None) -> ConstantInput:
-        if x.ndim < 3 or x.shape[0] < 1 or x.shape[1] < 1:
-            raise InputError(f"x: must be [steps, samples, ...] (got shape {list(x.shape)})")
+        if x.ndim < 3 or 0 in x.shape:
+            raise InputError(f"x: must be [steps, samples, ...], none of them empty (got shape {list(x.shape)})")
         self._check_shape(x.shape[2:])
+        x = as_float32(x)
         if x.shape[0] > 1 and (x != x[:1]).any():
             raise InputError("x: differs between steps; direct coding takes one value for all steps")
         if num_steps is not None and (num_steps < 1 or x.shape[0] not in (1, num_steps)):
             raise InputError(f"num_steps: x has {x.shape[0]} steps (got {num_steps})")
-        values = np.ascontiguousarray(x[0].reshape(x.shape[1], -1), np.float32)
-        if not np.isfinite(values).all():
-            raise InputError("x: holds NaN or infinite values")
+        values = np.ascontiguousarray(x[0].reshape(x.shape[1], -1))
         return ConstantInput(values, num_steps or x.shape[0], keys)
 
     def _check_shape(self, shape: Shape) -> None:
-        if shape != self.input_shape and shape != (int(np.prod(self.input_shape)),):
+        if shape != self.input_shape and shape != (math.prod(self.input_shape),):
             raise InputError(f"x: a sample must have shape {list(self.input_shape)} (got {list(shape)})")
 
     def _labels(self, labels: ArrayLike, batch: int) -> NDArray[np.int64]:
@@ -325,3 +345,11 @@ class Network:
         layers = ", ".join(f"{layer.name} {list(layer.out_shape)}" for layer in self.layers)
         size = sum(array.size for array in self.parameters.values())
         return f"Network({list(self.input_shape)} -> {layers}; {size:,} parameters)"
+
+
+def _checked_shape(shape: object) -> Shape:
+    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in sizes)
+    if not sizes or not whole:
+        raise InputError(f"input_shape: must be a list of sizes of at least 1 (got {shape!r})")
+    return tuple(int(n) for n in sizes)

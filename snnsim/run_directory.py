@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class RunDirectory:
             It is not; nothing in it is touched.
         """
         try:
-            used = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+            used = self.path.exists() and (not self.path.is_dir() or any(map(_in_use, self.path.iterdir())))
         except OSError as error:
             raise InputError(f"{self.path}: cannot be used ({error.strerror})") from None
         if used:
@@ -78,12 +79,19 @@ class RunDirectory:
             They cannot be written.
         """
         try:
-            for folder in (self.path, self.checkpoints, self.figures):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            # The configuration comes first: a folder with anything in it then says what run it is of.
+            if not self.config.exists():
+                write_text(self.config, config_text)
+            for folder in (self.checkpoints, self.figures):
+                folder.mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be created ({error.strerror}); choose another --out") from None
-        if not self.config.exists():
-            write_text(self.config, config_text)
+
+
+def _in_use(entry: Path) -> bool:
+    """Say whether a folder's entry is more than what is left of a run that died while it wrote its configuration."""
+    return not fnmatch(entry.name, ".config.yaml.*.part")
 
 
 def _flat(value: Any, at: str = "") -> dict[str, Any]:

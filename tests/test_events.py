@@ -1,12 +1,14 @@
 """Events: the compressed form of spike trains, and what it refuses."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from oracles import assert_same_bits, assert_same_events
 from strategies import FloatArray, dense_events
 
@@ -62,7 +64,7 @@ def test_joining_undoes_cutting(x: FloatArray, data: st.DataObject) -> None:
     events = Events.from_dense(x)
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, events.batch - 1)), max_size=3)) - {events.batch})
     bounds = [0, *cuts, events.batch]
-    parts = [events.samples(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [events.samples(a, b) for a, b in pairwise(bounds)]
     assert_same_events(Events.join(parts), events)
 
 
@@ -80,7 +82,7 @@ def test_copies_share_no_memory(x: FloatArray) -> None:
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float64])
 def test_any_number_type(dtype: type) -> None:
     """Spike trains may be of any type of number; values become float32."""
-    x = np.array([[[0, 1, 1]], [[1, 0, 0]]]).astype(dtype)
+    x: NDArray[Any] = np.array([[[0, 1, 1]], [[1, 0, 0]]]).astype(dtype)
     assert Events.from_dense(x).values is None
     assert Events.from_dense(x).to_dense().dtype == np.float32
     graded = Events.from_dense(x.astype(np.float64) * 2)
@@ -92,14 +94,14 @@ def test_any_number_type(dtype: type) -> None:
 @pytest.mark.parametrize("x", [0, [1, 0], [[1, 0]]])
 def test_too_few_axes(x: object) -> None:
     """An array without steps, samples and neurons is refused with its shape."""
-    with pytest.raises(InputError, match=r"x: must be \[steps, samples, \.\.\.\] \(got shape"):
+    with pytest.raises(InputError, match=r"x: must be \[steps, samples, \.\.\.\], none of them empty \(got shape"):
         Events.from_dense(x)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_numbers(bad: float) -> None:
     """NaN and infinity are no events."""
-    with pytest.raises(InputError, match="x: holds NaN or infinite values"):
+    with pytest.raises(InputError, match="x: holds NaN, infinite values"):
         Events.from_dense([[[0, bad]]])
 
 

@@ -1,5 +1,6 @@
 """What must not change a bit: path, recording, threads, who else is in the batch, and in which order."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_what_a_run_records(problem: Problem) -> None:
 # Ordinary weights, sizes on both sides of tiles and of the rule for the path; narrow ones, where a BLAS may take
 # another routine for what is hardly a matrix.
 NETWORKS: dict[str, list[Any]] = {
-    "wide": [{"dense": 70}, {"lif": {"threshold": 0.2}}, {"dense": 33}, "lif", {"dense": 5}, "li"],
+    "wide": [{"dense": 70}, {"lif": {"threshold": 0.2}}, {"dense": 33}, "lif", {"dense": 10}, "li"],
     "narrow": [{"dense": 1}, {"lif": {"threshold": 0.01}}, {"dense": 2}, "li"],
     "one output": [{"dense": 24}, {"if": {"threshold": 0.2}}, {"dense": 1}, {"li": {"readout": "last"}}],
     "per step": [{"dense": 31}, {"lif": {"threshold": 0.2}}, {"dense": 3}, {"li": {"readout": "max"}}],
@@ -135,7 +136,7 @@ def test_a_samples_bits_do_not_depend_on_its_batch(name: str, coding: str, path:
     whole = network.run(problem.input, record=ALL, path=path, threads=1, **problem.options)
     for split in SPLITS:
         bounds = [0, *np.cumsum(split)]
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in pairwise(bounds):
             rows = np.arange(start, stop)
             part = network.run(samples_of(problem, rows), record=ALL, path=path, threads=1, **problem.options)
             assert_samples(part, rows, whole)
@@ -149,9 +150,7 @@ def test_permuting_samples_permutes_results(name: str, coding: str) -> None:
     network = problem.network()
     whole = network.run(problem.input, record=ALL, threads=1, **problem.options)
     order = np.random.default_rng(1).permutation(BATCH)
-    assert_samples(
-        network.run(samples_of(problem, order), record=ALL, threads=1, **problem.options), order, whole
-    )
+    assert_samples(network.run(samples_of(problem, order), record=ALL, threads=1, **problem.options), order, whole)
 
 
 @settings(max_examples=40)

@@ -185,6 +185,22 @@ def weighted_activity(
 
 
 @kernel
+def weighted_sum(values: FloatArray, step_weights: FloatArray, total: FloatArray) -> None:
+    """Sum analog values over time with a weight per step: ``total[b] = sum_t step_weights[t] * values[b, t]``.
+
+    ``values`` [M, T, F], ``total`` [M, F] (overwritten).
+    """
+    for b in range(values.shape[0]):
+        out = total[b]
+        for k in range(out.size):
+            out[k] = np.float32(0)
+        for t in range(values.shape[1]):
+            row = values[b, t]
+            for k in range(out.size):
+                out[k] += step_weights[t] * row[k]
+
+
+@kernel
 def scatter_dense(indptr: CountArray, indices: IndexArray, values: FloatArray, dense: FloatArray) -> None:
     """Write buckets as rows: ``dense[r, i] = value`` where bucket r holds an event of i, else 0."""
     for r in range(indptr.size - 1):

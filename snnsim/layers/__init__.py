@@ -1,5 +1,6 @@
 """Layers of a network: each runs forwards and back over all steps of a micro-batch, and counts."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +27,7 @@ def build_layers(choices: Sequence[spec.LayerChoice], input_shape: Shape, rng: n
         Sizes that do not fit, an end that gives no logits, or arrays larger than the machine's memory; its path
         names the layer.
     """
+    _require_memory(choices, input_shape)
     layers: list[Layer] = []
     shape = input_shape
     for index, choice in enumerate(choices):
@@ -36,11 +38,20 @@ def build_layers(choices: Sequence[spec.LayerChoice], input_shape: Shape, rng: n
     return layers
 
 
+def _require_memory(choices: Sequence[spec.LayerChoice], input_shape: Shape) -> None:
+    """Check that all weights fit into memory, before any is allocated."""
+    inputs, needed = math.prod(input_shape), 0
+    for index, choice in enumerate(choices):
+        if isinstance(choice.options, spec.Dense):
+            needed += 4 * choice.options.out * (inputs + 1)
+            inputs = choice.options.out
+            require_memory(needed, ("network", index, choice.name))
+
+
 def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Generator) -> Layer:
     at = ("network", index, choice.name)
     match choice.options:
         case spec.Dense(out=out, bias=bias):
-            require_memory(4 * out * (int(np.prod(shape)) + 1), at)
             return Dense(index, shape, out, bias=bias, rng=rng)
         case spec.Lif() | spec.If() as options:
             firing = Firing(
@@ -66,7 +77,7 @@ def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Ge
 
 
 def _values(value: float | list[float], shape: Shape, at: tuple[str | int, ...]) -> float | list[float]:
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     if isinstance(value, list) and len(value) != size:
         raise InputError(f"must have one value per neuron, {size} (got {len(value)})", at)
     return value

@@ -1,5 +1,6 @@
 """What flows between layers, forwards and back, and what every layer offers."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,6 @@ from snnsim.memory import aligned_zeros
 
 FloatArray = NDArray[np.float32]
 Shape = tuple[int, ...]
-
-# Products run on multiples of so many rows: then every row is computed by the same full tile of the BLAS, and a
-# sample's bits do not depend on where in a micro-batch it stands.
-ROW_BLOCK = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +118,7 @@ class Layer(ABC):
         self.index = index
         self.in_shape = in_shape
         self.out_shape = out_shape
-        self.size = int(np.prod(out_shape))
+        self.size = math.prod(out_shape)
         self.parameters: dict[str, FloatArray] = {}
 
     @property
@@ -186,8 +183,3 @@ def event_values(events: Events) -> FloatArray:
 
 
 _NO_VALUES = np.empty(0, np.float32)
-
-
-def padded_rows(rows: int) -> int:
-    """Round a number of rows up to whole tiles."""
-    return -(-rows // ROW_BLOCK) * ROW_BLOCK

@@ -1,5 +1,6 @@
 """Fully connected layer: an event adds one row of weights to the currents."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -9,7 +10,6 @@ from snnsim.accounting import LayerCounts
 from snnsim.events import Events
 from snnsim.kernels import propagate
 from snnsim.layers.base import (
-    ROW_BLOCK,
     Affine,
     Analog,
     FloatArray,
@@ -18,9 +18,9 @@ from snnsim.layers.base import (
     Shape,
     Signal,
     event_values,
-    padded_rows,
     samples_of,
 )
+from snnsim.layers.products import row_products
 from snnsim.memory import aligned_zeros
 
 # When a sample's product beats adding weight rows event by event. Measured on one core (Zen 3, AVX2): an event costs
@@ -28,6 +28,9 @@ from snnsim.memory import aligned_zeros
 # events per input, so that T = 50 breaks even at a third of the inputs active, T = 300 at a seventh, T = 10 never.
 EVENTS_PER_ROW = 0.11
 EVENTS_PER_PACKING = 9.4
+
+# How many samples of a constant input a worker multiplies at a time.
+SAMPLES_PER_BLOCK = 64
 
 # Into how many blocks of rows a whole batch's gradient product is cut: fixed, so that threads change no bit.
 GRADIENT_BLOCKS = 4
@@ -43,11 +46,11 @@ class Dense(Affine):
 
     def __init__(self, index: int, in_shape: Shape, out: int, *, bias: bool, rng: np.random.Generator) -> None:
         super().__init__(index, in_shape, (out,))
-        self.fan_in = int(np.prod(in_shape))
+        self.fan_in = math.prod(in_shape)
         bound = 1 / np.sqrt(self.fan_in)
-        weight = rng.uniform(-bound, bound, (out, self.fan_in)).astype(np.float32)
         rows = aligned_zeros((self.fan_in, out))
-        rows[...] = weight.T
+        for j in range(out):  # one output at a time: the whole in float64 would take three times the memory
+            rows[:, j] = rng.uniform(-bound, bound, self.fan_in)
         self.parameters["weight"] = rows.T
         if bias:
             self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
@@ -66,7 +69,8 @@ class Dense(Affine):
         micro.saved[self.index] = signal
         if isinstance(signal, Events):
             return Analog(self._forward_events(signal, micro))
-        return Analog(self._product(signal.values, micro) + self._bias)
+        rows = row_products(signal.values.reshape(-1, self.fan_in), self._rows)
+        return Analog((rows + self._bias).reshape(*signal.values.shape[:2], self.size))
 
     def _forward_events(self, events: Events, micro: MicroBatch) -> FloatArray:
         buffer: FloatArray = self.buffer(micro, "current", (micro.size, micro.steps, self.size))
@@ -82,7 +86,7 @@ class Dense(Affine):
         """Say for each sample whether it goes by the dense product: by its own events and the shapes alone."""
         if micro.path != "auto":
             return np.full(events.batch, micro.path == "dense")
-        limit = self.fan_in * (EVENTS_PER_ROW * padded_rows(micro.steps) + EVENTS_PER_PACKING)
+        limit = self.fan_in * (EVENTS_PER_ROW * micro.steps + EVENTS_PER_PACKING)
         return events.per_sample > limit
 
     def _gather(self, events: Events, current: FloatArray) -> None:
@@ -92,22 +96,11 @@ class Dense(Affine):
             propagate.gather_graded(events.indptr, events.indices, events.values, self._rows, self._bias, current)
 
     def _multiply(self, sample: Events, current: FloatArray, micro: MicroBatch) -> None:
-        rows = padded_rows(micro.steps)
-        dense = self.buffer(micro, "dense input", (rows, self.fan_in))
-        product = self.buffer(micro, "dense product", (rows, self.size))
+        # A product of the sample's own: always of the same shape, a step always at the same place.
+        dense = self.buffer(micro, "dense input", (micro.steps, self.fan_in))
         propagate.scatter_dense(sample.indptr, sample.indices, event_values(sample), dense)
-        np.dot(dense, self._rows, out=product)
-        np.add(product[: micro.steps], self._bias, out=current)
-
-    def _product(self, values: FloatArray, micro: MicroBatch) -> FloatArray:
-        """Multiply analog rows [M, S, F] by the weights, in whole tiles of rows."""
-        count = values.shape[0] * values.shape[1]
-        rows = padded_rows(micro.size * values.shape[1])
-        padded = self.buffer(micro, "analog input", (rows, self.fan_in))
-        padded[:count] = values.reshape(count, self.fan_in)
-        product: FloatArray = self.buffer(micro, "analog product", (rows, self.size))
-        np.dot(padded, self._rows, out=product)
-        return product[:count].reshape(*values.shape[:2], self.size)
+        np.dot(dense, self._rows, out=current)
+        current += self._bias
 
     def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
         """Return ``(sum_t w[t] s[t]) W^T + b sum_t w[t]``, float32 [M, out]."""
@@ -119,9 +112,9 @@ class Dense(Affine):
             np.multiply(signal.values[:, 0].reshape(activity.shape), step_weights.sum(dtype=np.float32), out=activity)
         else:
             flat = signal.values.reshape(*signal.values.shape[:2], self.fan_in)
-            np.einsum("t,btf->bf", step_weights, flat, out=activity)
+            propagate.weighted_sum(flat, step_weights, activity)
         micro.saved[self.index] = activity
-        logits = self._product(activity[:, None], micro)[:, 0]
+        logits = row_products(activity, self._rows)
         return np.asarray(logits + self._bias * step_weights.sum(dtype=np.float32))
 
     def backward(
@@ -183,13 +176,10 @@ class Dense(Affine):
         current = np.empty((batch, self.size), np.float32)
 
         def block(k: int) -> None:
-            part = x[k * ROW_BLOCK : (k + 1) * ROW_BLOCK]
-            count = part.shape[0]
-            if count < ROW_BLOCK:
-                part = np.concatenate([part, np.zeros((ROW_BLOCK - count, self.fan_in), np.float32)])
-            current[k * ROW_BLOCK : k * ROW_BLOCK + count] = np.dot(part, self._rows)[:count] + self._bias
+            part = slice(k * SAMPLES_PER_BLOCK, (k + 1) * SAMPLES_PER_BLOCK)
+            current[part] = row_products(x[part], self._rows) + self._bias
 
-        run(block, -(-batch // ROW_BLOCK))
+        run(block, -(-batch // SAMPLES_PER_BLOCK))
         return current
 
     def constant_backward(

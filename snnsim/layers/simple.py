@@ -1,5 +1,6 @@
 """Layers without weights or state: flatten, relu, dropout."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,7 +27,7 @@ class Flatten(Layer):
     name = "flatten"
 
     def __init__(self, index: int, in_shape: Shape) -> None:
-        super().__init__(index, in_shape, (int(np.prod(in_shape)),))
+        super().__init__(index, in_shape, (math.prod(in_shape),))
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Pass the signal on under its new shape."""

@@ -98,6 +98,8 @@ class Trainer:
             rows, before = list(resume.rows), resume.seconds
         began = time.perf_counter() - before
         done = len(rows)
+        if rows:  # a run that died between checkpoint and metrics
+            self.on_epoch(rows)
         self.progress.start(self.settings.epochs, self.batches, done + 1)
         for epoch in range(done + 1, self.settings.epochs + 1):
             epoch_began = time.perf_counter()

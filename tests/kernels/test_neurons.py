@@ -93,8 +93,9 @@ def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]
     return membrane, Events(indptr, indices[: indptr[-1]], None, cell.steps, samples, (n,))
 
 
-@given(cells(), st.sampled_from(RESETS))
-def test_integrate_and_fire(cell: Cells, reset: int) -> None:
+@pytest.mark.parametrize("reset", RESETS)
+@given(cells())
+def test_integrate_and_fire(reset: int, cell: Cells) -> None:
     """Membranes and events are those of the recurrence, to the bit, for every reset and for constant currents."""
     membrane, events = run(cell, reset, constant=cell.current.shape[1] == 1)
     expected, spikes = expected_run(cell, reset)
@@ -102,8 +103,9 @@ def test_integrate_and_fire(cell: Cells, reset: int) -> None:
     assert_same_events(events, Events.from_dense(spikes.swapaxes(0, 1)))
 
 
-@given(cells(), st.sampled_from(RESETS))
-def test_constant_currents(cell: Cells, reset: int) -> None:
+@pytest.mark.parametrize("reset", RESETS)
+@given(cells())
+def test_constant_currents(reset: int, cell: Cells) -> None:
     """A current given once gives the same bits as one repeated at every step."""
     once = Cells(cell.current[:, :1], cell.steps, cell.beta, cell.threshold, cell.fire_above, cell.rng)
     repeated = np.repeat(once.current, cell.steps, axis=1)
@@ -152,19 +154,20 @@ def backward_by_recurrence(
     return delta
 
 
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("detach", [False, True])
 @given(
     cells(),
-    st.sampled_from(RESETS),
-    st.booleans(),
     st.sampled_from([(neurons.ATAN, 2.0), (neurons.TRIANGLE, 1.0), (neurons.STRAIGHT_THROUGH, 1.0)]),
     st.sampled_from(["per step", "same", "in place", "sum only"]),
 )
-def test_backpropagate(cell: Cells, reset: int, detach: bool, surrogate: tuple[int, float], kind: str) -> None:
+def test_backpropagate(reset: int, detach: bool, cell: Cells, surrogate: tuple[int, float], kind: str) -> None:
     """Deltas follow the recurrence for every reset; a gradient may be one for all steps, and be overwritten."""
     membrane, _ = expected_run(cell, reset)
     samples, steps, n = membrane.shape
-    gradient = cell.rng.normal(size=(samples, 1 if kind in ("same", "sum only") else steps, n)).astype(np.float32)
-    weights = cell.rng.normal(size=steps).astype(np.float32)
+    given_steps = 1 if kind in ("same", "sum only") else steps
+    gradient = cell.rng.normal(size=(samples, given_steps, n)).astype(np.float32)
+    weights = cell.rng.normal(size=(steps,)).astype(np.float32)
     extra = cell.rng.normal(size=(samples, n)).astype(np.float32)
     code, sharpness = surrogate[0], np.float32(surrogate[1])
     h = np.empty((samples * steps, n), np.float32)

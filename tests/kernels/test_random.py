@@ -130,9 +130,7 @@ def test_mask_events(x: FloatArray, seed: int, kept: float) -> None:
     indices = np.full(events.indices.size + 1, -7, np.int32)
     out = np.full(indices.size, np.nan, np.float32)
     keyed.mask_events(events.indptr, events.indices, values, events.num_steps, mask, indptr, indices, out)
-    masked = Events(
-        indptr, indices[: indptr[-1]], out[: indptr[-1]], events.num_steps, events.batch, events.shape
-    )
+    masked = Events(indptr, indices[: indptr[-1]], out[: indptr[-1]], events.num_steps, events.batch, events.shape)
     masked.check()
     assert indices[-1] == -7
     assert_same_bits(masked.to_dense(), x * mask.reshape(1, *x.shape[1:]) + np.float32(0))
