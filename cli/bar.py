@@ -18,9 +18,9 @@ class Bar:
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:3.0f}% {task.fields[figures]}"),
-            TimeRemainingColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(compact=True),
             console=self._console,
             transient=True,
         )
@@ -49,8 +49,9 @@ class Bar:
         synops_per_sample: float,
     ) -> None:
         """Move the bar on."""
-        synops = "" if math.isnan(synops_per_sample) else f" and {count(synops_per_sample)} synops"
-        figures = f"loss {loss:.4f}, accuracy {accuracy:.2%}, {count(spikes_per_sample)} spikes{synops} a sample, left"
+        # Short enough for 80 columns; the epoch's line has the rest.
+        synops = "" if math.isnan(synops_per_sample) else f" {count(synops_per_sample)} synops"
+        figures = f"accuracy {accuracy:.1%}, {count(spikes_per_sample)} spikes{synops} a sample, left"
         self._bar.update(
             self._task,
             completed=(epoch - 1) * self._steps_per_epoch + step,

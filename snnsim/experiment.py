@@ -209,7 +209,7 @@ def _train_and_test(
     draw_figures(folder.figures, prepared.network, dataset, config, trained.rows, result, threads)
     summary = _summary(prepared, filename, trained, result)
     write_text(folder.path / "summary.json", json.dumps(summary, indent=2) + "\n")
-    progress.note(f"test accuracy {result.accuracy:.2%}")
+    progress.record(f"test accuracy {result.accuracy:.2%}")
     # The report comes last: with it the run is finished.
     write_report(folder.path)
 

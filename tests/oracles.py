@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from strategies import FloatArray, Problem
 
 from snnsim import Events, Network
 from snnsim.results import BatchRun
+from strategies import FloatArray, Problem
 
 COUNTERS = (
     "spikes",

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from reference.forward import Trace, is_ann, named
 from reference.losses import loss_and_gradients
-
 from snnsim import Network
 from snnsim.kernels import random as keyed
 

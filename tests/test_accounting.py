@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import COUNTERS, assert_same_counts, brute_force_counts
-from strategies import Problem, problems
 
+from oracles import COUNTERS, assert_same_counts, brute_force_counts
 from snnsim import Network
 from snnsim.accounting import LayerCounts, RunCounts
 from snnsim.results import BatchRun
+from strategies import Problem, problems
 
 
 def run_all(problem: Problem, network: Network, **options: object) -> BatchRun:

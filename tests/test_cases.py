@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from reading import Case, cases_of
 
+from reading import Case, cases_of
 from snnsim import Network
 from snnsim.results import BatchRun
 from snnsim.spec import OptimizerChoice, ScheduleChoice

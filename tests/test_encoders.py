@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles import assert_same_bits, assert_same_events
-from strategies import FloatArray
 
+from oracles import assert_same_bits, assert_same_events
 from snnsim import Events, Network
 from snnsim.encoders import EVALUATION_EPOCH, BatchInput, ConstantInput, EventInput, RateInput, encode
 from snnsim.layers.base import Analog, SampleKeys, Workspace
 from snnsim.losses import make_loss
 from snnsim.regularizers import make_penalties
 from snnsim.spec import EncoderChoice, LossChoice
+from strategies import FloatArray
 
 SHAPE = (1, 8, 8)
 

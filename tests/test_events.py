@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracles import assert_same_bits, assert_same_events
-from strategies import FloatArray, dense_events
 
+from oracles import assert_same_bits, assert_same_events
 from snnsim import Events, InputError
+from strategies import FloatArray, dense_events
 
 
 @given(dense_events())

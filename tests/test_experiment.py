@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+
 from runs import (
     Heard,
     assert_same_results,
@@ -17,7 +18,6 @@ from runs import (
     summary,
     table,
 )
-
 from snnsim import InputError, Network, files, run_experiment
 from snnsim.config import load
 from snnsim.errors import DivergedError, RunInterrupted

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from problems import Problem, assert_alive, assert_gradients_agree, make_problem
 from reference import backward as by_hand
 from reference.surrogates import derivative
-
 from snnsim import surrogates
 
 Layer = dict[str, Any]

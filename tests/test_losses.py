@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from reference import losses as reference
 
+from reference import losses as reference
 from snnsim import Network
 from snnsim.errors import InputError
 from snnsim.losses import Loss, make_loss

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from strategies import spike_trains
 
 from snnsim import Events, Network
 from snnsim.encoders import BatchInput, EventInput, encode
@@ -13,6 +12,7 @@ from snnsim.layers.base import SampleKeys
 from snnsim.losses import make_loss
 from snnsim.regularizers import make_penalties
 from snnsim.spec import EncoderChoice, LossChoice, RegularizerChoice
+from strategies import spike_trains
 
 INPUTS, HIDDEN, STEPS = 64, 256, 20
 LAYERS: list[Any] = [

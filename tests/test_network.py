@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles import assert_same_bits
-from strategies import FloatArray
 
+from oracles import assert_same_bits
 from snnsim import ConfigError, Events, InputError, Network
 from snnsim.files import read_arrays, write_arrays
 from snnsim.model_file import FORMAT
+from strategies import FloatArray
 
 LAYERS: list[Any] = [{"dense": 4}, {"lif": {"beta": 0.8}}, {"dropout": 0.5}, {"dense": 3}, "li"]
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracles import assert_same_bits, assert_same_counts, assert_same_events, assert_same_run
-from strategies import FloatArray, Problem, problems, spike_trains
 
+from oracles import assert_same_bits, assert_same_counts, assert_same_events, assert_same_run
 from snnsim import Events, Network
 from snnsim.results import BatchRun
+from strategies import FloatArray, Problem, problems, spike_trains
 
 BATCH = 37
 ALL = ("spikes", "membrane")

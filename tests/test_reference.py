@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from reading import Case, cases_of
 from reference.forward import forward
 from reference.losses import loss_and_gradients

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from problems import make_problem
 from reference.forward import forward
 from reference.losses import penalty
-
 from snnsim import Events, Network
 from snnsim.regularizers import HiddenSpikes, LogitL2, SpikePenalty, make_penalties
 from snnsim.spec import RegularizerChoice

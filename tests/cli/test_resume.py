@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import assert_same_results, configuration, run_small, summary
 
+from runs import assert_same_results, configuration, run_small, summary
 from snnsim.training.checkpoint import read_checkpoint
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits of another kind")

@@ -2,8 +2,8 @@ import os
 from pathlib import Path
 
 import pytest
-from datasets.builders import small_set
 
+from datasets.builders import small_set
 from snnsim.datasets.catalog import CATALOG
 
 REAL_DATA = os.environ.get("SNNSIM_DATA")

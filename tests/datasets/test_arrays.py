@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets.builders import Request
 from numpy.typing import NDArray
 
+from datasets.builders import Request
 from snnsim.datasets import from_arrays, load
 from snnsim.errors import DataError
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets.builders import Request
 
+from datasets.builders import Request
 from snnsim.datasets import info, load
 from snnsim.datasets.digits import read_digits
 from snnsim.datasets.locate import shipped

@@ -7,8 +7,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from datasets.builders import IMAGES, LABELS, Request, small_set, write_files
 
+from datasets.builders import IMAGES, LABELS, Request, small_set, write_files
 from snnsim.datasets import fetch, load
 from snnsim.datasets.catalog import CATALOG
 from snnsim.errors import DataError, InputError

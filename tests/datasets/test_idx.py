@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets.builders import CODES, idx_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
+from datasets.builders import CODES, idx_bytes
 from snnsim.datasets.catalog import DataFile
 from snnsim.datasets.idx import dimensions, read_idx, read_verified
 from snnsim.errors import DataError

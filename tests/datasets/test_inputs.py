@@ -3,8 +3,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets.builders import IMAGES, LABELS, Request, idx_bytes, images_and_labels, write_files
 
+from datasets.builders import IMAGES, LABELS, Request, idx_bytes, images_and_labels, write_files
 from snnsim.datasets import load, load_inputs, load_test
 from snnsim.errors import DataError
 

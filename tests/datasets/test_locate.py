@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from datasets.builders import IMAGES, Request, write_files
 
+from datasets.builders import IMAGES, Request, write_files
 from snnsim.datasets import info, list_datasets, load
 from snnsim.datasets.locate import cache_dir, places
 from snnsim.errors import DataError

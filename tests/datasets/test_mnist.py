@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets.builders import IMAGES, LABELS, Request, small_set, write_files
 
+from datasets.builders import IMAGES, LABELS, Request, small_set, write_files
 from snnsim.datasets import load
 from snnsim.errors import DataError
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracles import assert_same_bits, assert_same_events
-from strategies import FloatArray, exact_values, seeds
 
+from oracles import assert_same_bits, assert_same_events
 from snnsim import Events
 from snnsim.kernels import neurons
+from strategies import FloatArray, exact_values, seeds
 
 RESETS = (neurons.SUBTRACT, neurons.ZERO, neurons.NONE, neurons.SUBTRACT_DELAYED)
 

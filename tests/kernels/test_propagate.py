@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracles import assert_same_bits
-from strategies import FloatArray, densities, exact_values, seeds, spike_trains
 
+from oracles import assert_same_bits
 from snnsim import Events
 from snnsim.kernels import propagate
+from strategies import FloatArray, densities, exact_values, seeds, spike_trains
 
 NOTHING = np.empty(0, np.float32)
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from oracles import assert_same_bits, assert_same_events
-from strategies import FloatArray, dense_events, seeds
 
+from oracles import assert_same_bits, assert_same_events
 from snnsim import Events
 from snnsim.kernels import random as keyed
+from strategies import FloatArray, dense_events, seeds
 
 MASK = 2**64 - 1
 

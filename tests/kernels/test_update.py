@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds
 
 from snnsim.kernels import update
+from strategies import seeds
 
 f32 = np.float32
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference.optimizers import Optimizer as ReferenceOptimizer
 
+from reference.optimizers import Optimizer as ReferenceOptimizer
 from snnsim.errors import InputError
 from snnsim.spec import OptimizerChoice
 from snnsim.training.optimizers import Optimizer, clip_norm, make_optimizer

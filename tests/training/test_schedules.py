@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import optimizers as reference
 
+from reference import optimizers as reference
 from snnsim.spec import ScheduleChoice
 from snnsim.training.schedules import learning_rate
 
