@@ -107,6 +107,11 @@ def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -
     InputError
         It does not fit.
     """
+    if config.data.augment.shift and config.encoder.events is None and len(sample_shape) != 3:
+        raise InputError(
+            f"shifts are for images and recordings; these samples are flat, {list(sample_shape)}",
+            ("data", "augment", "shift"),
+        )
     network = Network(config.network, encoded_shape(config.encoder, sample_shape), config.seed)
     if network.classes != classes:
         sized = max(layer.index for layer in network.layers if layer.parameters)
@@ -120,11 +125,6 @@ def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -
         require_memory(network.training_bytes(steps), ("encoder", config.encoder.name, "num_steps"))
     if network.is_ann and config.encoder.name not in ("direct", "events"):
         raise InputError("an ANN takes the data as they are: encoder must be direct, or events", ("encoder",))
-    if config.data.augment.shift and config.encoder.events is None and len(sample_shape) != 3:
-        raise InputError(
-            f"shifts are for images and recordings; these samples are flat, {list(sample_shape)}",
-            ("data", "augment", "shift"),
-        )
     _at(("energy", "profile"), lambda: load_profile(config.energy.profile))
     if config.train.init is not None:
         _at(("train", "init"), lambda: _load_weights(network, Path(str(config.train.init))))
@@ -258,7 +258,7 @@ def data_notes(skipped: Sequence[str], parts: Sequence[Samples], encoder: Encode
     notes = []
     if skipped:
         more = f" (and {len(skipped) - 3} more)" if len(skipped) > 3 else ""
-        notes.append(f"skipped {len(skipped)} damaged recordings: {'; '.join(skipped[:3])}{more}")
+        notes.append(f"skipped damaged recordings, {len(skipped)} in all: {'; '.join(skipped[:3])}{more}")
     late = dropped_events(parts, encoder)
     if late:
         notes.append(f"dropped {late:,} recorded events later than the last of {encoder.num_steps} steps")
