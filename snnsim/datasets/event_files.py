@@ -126,14 +126,15 @@ def _single(path: Path) -> list[EventFile]:
         return _in_zip(path, testing=False)
     kind = KINDS.get(path.suffix.lower())
     # Without a signature of its own, a file is what its name says.
-    is_recording = kind == "bin" or (kind == "csv" and {b"t", b"x"} <= {name.strip() for name in head.split(b",")})
+    header = {name.strip() for name in head.split(b"\n")[0].split(b",")}
+    is_recording = kind == "bin" or (kind == "csv" and {b"t", b"x"} <= header)
     return [EventFile(path, None, kind, _folder(path), testing=False)] if kind and is_recording else []
 
 
 def _head(path: Path) -> bytes:
-    """Return the first line of a file, or so much of it as tells its kind."""
+    """Return so much of a file as tells its kind."""
     with path.open("rb") as file:
-        return file.readline(1000).removeprefix(b"\xef\xbb\xbf")
+        return file.read(1000).removeprefix(b"\xef\xbb\xbf")
 
 
 def _folder(path: Path) -> str | None:

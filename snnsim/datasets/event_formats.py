@@ -5,6 +5,7 @@ import io
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,10 +109,10 @@ def parse_aedat4(content: bytes, title: str) -> RawEvents:
     except ImportError:
         raise DataError(f"{title}: AEDAT4 files need the extra 'events': pip install 'snnsim[events]'") from None
     try:
-        with tempfile.NamedTemporaryFile(suffix=".aedat4") as file:  # the reader takes paths alone
-            file.write(content)
-            file.flush()
-            decoder = aedat.Decoder(file.name)
+        with tempfile.TemporaryDirectory() as folder:  # the reader takes paths alone
+            path = Path(folder) / "recording.aedat4"
+            path.write_bytes(content)
+            decoder = aedat.Decoder(path)
             streams = [stream for stream in decoder.id_to_stream().values() if stream["type"] == "events"]
             packets = [packet["events"] for packet in decoder if "events" in packet]
     except Exception as error:  # the reader's errors have no common class

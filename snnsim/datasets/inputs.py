@@ -21,7 +21,7 @@ from snnsim.datasets.arrays import labels, read_npz, scale_of, values
 from snnsim.datasets.catalog import CATALOG, describe
 from snnsim.datasets.digits import read_digits
 from snnsim.datasets.event_files import find_event_files
-from snnsim.datasets.event_sets import class_names, numbered, read_event_set, read_named
+from snnsim.datasets.event_sets import numbered, read_event_set, read_named
 from snnsim.datasets.idx import dimensions, read_idx
 from snnsim.datasets.loading import NEEDS_BINNING, VALUES_ALONE
 from snnsim.datasets.mnist import read_mnist_test
@@ -92,7 +92,7 @@ class Wanted:
     skip_bad
         Leave damaged recordings out.
     classes
-        Names of the classes of recordings; None: they are numbers, or all that there are, sorted.
+        Names of the classes of recordings; None: they are numbers.
     """
 
     shape: tuple[int, ...] | None
@@ -191,10 +191,12 @@ def _from_recordings(path: Path, kind: str, wanted: Wanted) -> Inputs:
 
 
 def _labels_of(labels: Sequence[str | int | None], classes: Sequence[str] | None, where: str) -> Labels | None:
-    """Return the classes of recordings; None where no recording lies in a folder that could name one."""
-    names = classes if classes is not None else class_names(labels)
-    is_named = any(isinstance(label, int) or (label is not None and (not names or label in names)) for label in labels)
-    return numbered(labels, names, where) if is_named else None
+    """Return the classes of recordings; None where no recording lies in a folder that names one."""
+
+    def is_class(label: str | int | None) -> bool:
+        return isinstance(label, int) or (label is not None and (label in classes if classes else label.isdecimal()))
+
+    return numbered(labels, classes, where) if any(map(is_class, labels)) else None
 
 
 def _from_npz(path: Path) -> Inputs:
