@@ -16,6 +16,7 @@ from snnsim.errors import DataError
 
 RECORD = 5  # bytes of an event in N-MNIST's files
 COLUMNS = ("t", "x", "y", "p")
+LATEST = 2**40  # microseconds, 12 days: later times are clock times, and would overflow when they are binned
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +162,7 @@ def check_times(t: Numbers, title: str) -> None:
     Raises
     ------
     DataError
-        There are none, or a time is negative or before that of the event before.
+        There are none, or a time is negative, absurdly late, or before that of the event before.
     """
     if not t.size:
         raise DataError(f"{title}: holds no events")
@@ -171,8 +172,9 @@ def check_times(t: Numbers, title: str) -> None:
         raise DataError(
             f"{title}: record {at} goes backwards in time: {t[at]} microseconds after {t[at - 1]} of the record before"
         )
-    if t[0] < 0:
-        raise DataError(f"{title}: record 0 has the time {t[0]}; times are microseconds from 0")
+    if t[0] < 0 or t[-1] > LATEST:
+        at = 0 if t[0] < 0 else int(np.argmax(t > LATEST))
+        raise DataError(f"{title}: record {at} has the time {t[at]}; times are microseconds from the recording's start")
 
 
 def _require_inside(inside: NDArray[np.bool_], title: str, say: Any, sensor: str) -> None:

@@ -82,6 +82,7 @@ def read_event_set(path: Path, binning: Binning, sensor: tuple[int, ...] | None,
         raise DataError(
             f"{path}: holds no recordings (.bin of N-MNIST, .h5 of SHD, .aedat4, .npz or .csv with t, x, y, p)"
         )
+    sensor = sensor or _SENSORS.get(files[0].kind)
     key = cache_key(
         {
             "content": content_hash(path, files),
@@ -112,7 +113,7 @@ def _from_entry(described: dict[str, Any], arrays: dict[str, Any]) -> EventSet |
 def _read(
     path: Path, files: list[EventFile], binning: Binning, sensor: tuple[int, ...] | None, *, skip_bad: bool
 ) -> EventSet:
-    shape = sensor or _SENSORS.get(files[0].kind) or _measured(files)
+    shape = sensor or _measured(files)
     kept: list[_Found] = []
     skipped: list[str] = []
 

@@ -155,6 +155,7 @@ def test_what_cannot_have_been_recorded_is_refused() -> None:
         "a.bin: record 2 goes backwards in time: 8 microseconds after 9 of the record before"
     )
     assert "record 0 has the time -1" in refused(raw((-1, 0, 0, 0)))
+    assert "record 1 has the time 1700000000000000" in refused(raw((0, 0, 0, 0), (1_700_000_000_000_000, 0, 0, 0)))
     assert "record 1 lies outside the sensor: x 34, y 2, but the sensor has 34 x 34 pixels" in refused(
         raw((0, 0, 0, 0), (0, 34, 2, 0))
     )
