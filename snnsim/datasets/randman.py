@@ -3,7 +3,7 @@
 Every class is a smooth random manifold of a few dimensions in the space of all units' firing times; a sample is a point
 of it: each unit fires once. A manifold is a product over its dimensions d of random functions
 
-    f(z) = sum over k of a_k / (k + 1)^smoothness * sin(2 pi (k z b_k + c_k)),   a, b, c uniform in [0, 1),
+    f(z) = sum over k >= 1 of a_k / (k + 1)^smoothness * sin(2 pi (k z b_k + c_k)),   a, b, c uniform in [0, 1),
 
 one per unit and dimension, standardised over the class's samples to fill the duration. The spectrum is cut where its
 amplitudes fall below 0.001.
@@ -40,9 +40,9 @@ def generate_randman(options: Randman, binning: Binning) -> RawSet:
 def _class_times(options: Randman, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return the firing times [samples, units] in [0, 1] of one class."""
     frequencies = int(min(np.ceil(_PRECISION ** (-1 / options.smoothness)), _MOST_FREQUENCIES))
-    k = np.arange(frequencies)
+    k = np.arange(1, frequencies)
     spectrum = 1 / (k + 1.0) ** options.smoothness
-    a, b, c = rng.random((3, options.units, options.dim, frequencies))
+    a, b, c = rng.random((3, options.units, options.dim, frequencies - 1))
     z = rng.random((options.samples, options.dim))
     times = np.ones((options.samples, options.units))
     for unit in range(options.units):

@@ -1,4 +1,6 @@
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +192,29 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, cache: Pa
     shutil.rmtree(cache / "encoded")
     (cache / "encoded").write_text("in the way")
     np.testing.assert_array_equal(dense(read_event_set(where, BINNING, None, skip_bad=False).x), dense(first.x))
+
+
+def test_writers_at_the_same_time_and_killed_ones(tmp_path: Path, cache: Path) -> None:
+    """One whole entry stands in the end, all readers have the same events, and old leftovers are swept away."""
+    where = write_members(tmp_path / "d", bin_members())
+    left = cache / "encoded" / ".unfinished-killed"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: dense(read_event_set(where, BINNING, None, skip_bad=False).x), range(16)))
+
+    assert all(np.array_equal(found[0], other) for other in found)
+    (entry,) = (cache / "encoded").iterdir()
+    assert sorted(path.name for path in entry.iterdir()) == [
+        "addresses.npy",
+        "entry.json",
+        "repeats.npy",
+        "starts.npy",
+        "steps.npy",
+        "stops.npy",
+        "testing.npy",
+    ]
 
 
 def test_inputs_are_recognised_by_content(tmp_path: Path) -> None:
