@@ -203,6 +203,8 @@ def labelled_set(name: str, found: EventSet, classes: Sequence[str] | None) -> R
     names = classes if classes is not None else class_names(found.labels)
     y = numbered(found.labels, names, name)
     count = len(names) if names is not None else int(y.max()) + 1
+    if y.max() >= count:
+        raise DataError(f"{name}: a recording has the class {y.max()}, but {count} classes are named, from 0")
     train, test = np.flatnonzero(~found.testing), np.flatnonzero(found.testing)
     if not len(train) or not len(test):
         return RawSet(name, found.x, y, None, None, count, 1.0, found.skipped, _tuple(names))

@@ -37,6 +37,15 @@ def test_train_and_test_files_are_the_parts(tmp_path: Path) -> None:
     assert isinstance(found.train.x, Recordings)
 
 
+def test_named_classes_must_suffice(tmp_path: Path) -> None:
+    """A number that no given name belongs to is refused."""
+    where = some_hdf5(tmp_path / "a.h5", labels=3)
+
+    assert load(Request(events=where, classes=["a", "b", "c"]), binning=Binning(1000)).classes == 3
+    with pytest.raises(DataError, match="has the class 2, but 2 classes are named"):
+        load(Request(events=where, classes=["a", "b"]), binning=Binning(1000))
+
+
 @pytest.mark.parametrize("field", ["spikes/times", "spikes/units", "labels"])
 def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
     """The message names the file, the field, and what there is."""
