@@ -6,7 +6,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from snnsim import __version__, datasets
 from snnsim.accounting import COUNTERS
 from snnsim.config import Config, LoadedConfig, dump_yaml
-from snnsim.datasets import Binning, Dataset, Recordings, Samples
+from snnsim.datasets import Dataset
 from snnsim.encoders import encoded_shape, encoded_steps
 from snnsim.energy import LayerCost, load_profile
 from snnsim.errors import InputError, KeyPath, RunInterrupted
@@ -29,8 +29,8 @@ from snnsim.memory import require_memory
 from snnsim.model_file import write_model
 from snnsim.network import Network
 from snnsim.progress import Progress, Silent
+from snnsim.recorded import binning, data_notes, data_summary, settle_steps
 from snnsim.run_directory import Logged, RunDirectory
-from snnsim.spec import EncoderChoice
 from snnsim.training.checkpoint import read_checkpoint
 from snnsim.training.trainer import Trained, Trainer
 
@@ -73,20 +73,9 @@ def prepare(loaded: LoadedConfig, data_dir: Path | None = None) -> Prepared:
     return Prepared(config, dataset, network)
 
 
-def binning(encoder: EncoderChoice) -> Binning | None:
-    """Return how an encoder bins recorded events; None if it encodes values."""
-    options = encoder.events
-    return None if options is None else Binning(options.time_window, options.num_steps)
-
-
 def _settled(config: Config, dataset: Dataset) -> Config:
-    """Fill in what the recordings decide: T, that of the longest one for training, and the names of the classes."""
-    train, valid = dataset.train.x, dataset.valid.x
-    if not isinstance(train, Recordings) or not isinstance(valid, Recordings):
-        return config
-    settled: dict[str, object] = {}
-    if config.encoder.num_steps is None:
-        settled["encoder"] = config.encoder.with_steps(max(train.longest, valid.longest))
+    """Fill in what recordings decide: T, that of the longest one for training, and the names of the classes."""
+    settled: dict[str, object] = {"encoder": settle_steps(config.encoder, [dataset.train, dataset.valid])}
     if config.data.events is not None and dataset.class_names is not None:
         settled["data"] = config.data.model_copy(update={"classes": list(dataset.class_names)})
     return config.model_copy(update=settled)
@@ -253,24 +242,6 @@ def _train_and_test(
     write_report(folder.path)
 
 
-def data_notes(skipped: Sequence[str], parts: Sequence[Samples], encoder: EncoderChoice) -> list[str]:
-    """Say what of recordings is not used: damaged ones, and events after the last step."""
-    notes = []
-    if skipped:
-        more = f" (and {len(skipped) - 3} more)" if len(skipped) > 3 else ""
-        notes.append(f"skipped damaged recordings, {len(skipped)} in all: {'; '.join(skipped[:3])}{more}")
-    late = dropped_events(parts, encoder)
-    if late:
-        notes.append(f"dropped {late:,} recorded events later than the last of {encoder.num_steps} steps")
-    return notes
-
-
-def dropped_events(parts: Sequence[Samples], encoder: EncoderChoice) -> int:
-    """Count the recorded events of samples that lie after the last step."""
-    steps = encoder.num_steps
-    return sum(part.x.dropped(steps) for part in parts if isinstance(part.x, Recordings) and steps is not None)
-
-
 def _default_folder(name: str) -> Path:
     base = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     candidates = [base, *(base.with_name(f"{base.name}-{k}") for k in range(2, 100))]
@@ -299,16 +270,7 @@ def _summary(prepared: Prepared, filename: str, trained: Trained, result: Evalua
         "snnsim": __version__,
         "seed": config.seed,
         "config": filename,
-        "data": {
-            "name": dataset.name,
-            "train": len(dataset.train) + len(dataset.valid),
-            "test": len(dataset.test),
-            "skipped": len(dataset.skipped),
-            "dropped_events": {
-                "train": dropped_events([dataset.train, dataset.valid], config.encoder),
-                "test": dropped_events([dataset.test], config.encoder),
-            },
-        },
+        "data": data_summary(dataset, config.encoder),
         "model": {
             "parameters": sum(array.size for array in network.parameters.values()),
             "layers": [

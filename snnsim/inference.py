@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from snnsim import datasets
 from snnsim.config import Config, LoadedConfig, from_mapping, load
-from snnsim.datasets import Recordings, Samples, Wanted
+from snnsim.datasets import Samples, Wanted
 from snnsim.encoders import encoded_shape
 from snnsim.errors import InputError
 from snnsim.evaluation import BATCH, batch_input, evaluate
-from snnsim.experiment import binning, build_network, data_notes, prepare
+from snnsim.experiment import build_network, prepare
 from snnsim.layers import Affine
 from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
 from snnsim.model_file import StoredModel, read_model
 from snnsim.network import Network
+from snnsim.recorded import binning, data_notes, settle_steps
 from snnsim.spec import EncoderChoice
 
 Warn = Callable[[str], None]
@@ -126,15 +127,15 @@ def evaluate_model(
     """
     network, config = _with_overrides(where, overrides, data)
     skipped: tuple[str, ...]
-    longest = 0
+    decisive: list[Samples] = []
     if data is not None:
         inputs = datasets.load_inputs(data, data_dir, _wanted(network, config))
         samples, scale, skipped = inputs.labelled(data, limit), inputs.scale, inputs.skipped
     else:
         dataset = datasets.load(config.data, data_dir, binning(config.encoder))
         samples, scale, skipped = _first(dataset.test, limit), dataset.scale, dataset.skipped
-        longest = max(_longest(dataset.train), _longest(dataset.valid))
-    encoder = _settled(config.encoder, longest or _longest(samples))
+        decisive = [dataset.train, dataset.valid]
+    encoder = settle_steps(config.encoder, decisive or [samples])
     if samples.y.max() >= network.classes:
         raise InputError(f"the data have a class {samples.y.max()}, the network {network.classes} outputs")
     _check_shape(encoder, samples, network)
@@ -165,7 +166,7 @@ def predict_model(
     network, config = _with_overrides(where, overrides, data)
     inputs = datasets.load_inputs(data, data_dir, _wanted(network, config))
     samples = Samples(inputs.x, np.zeros(len(inputs.x), np.int64), inputs.index)
-    encoder = _settled(config.encoder, _longest(samples))
+    encoder = settle_steps(config.encoder, [samples])
     _check_shape(encoder, samples, network)
     for note in data_notes(inputs.skipped, [samples], encoder):
         warn(note)
@@ -182,15 +183,6 @@ def _wanted(network: Network, config: Config) -> Wanted:
     """Say what data a model takes."""
     shape = None if config.encoder.delta is not None else network.input_shape
     return Wanted(shape, binning(config.encoder), config.data.skip_bad, config.data.classes)
-
-
-def _longest(samples: Samples) -> int:
-    return samples.x.longest if isinstance(samples.x, Recordings) else 0
-
-
-def _settled(encoder: EncoderChoice, longest: int) -> EncoderChoice:
-    """Fill in the number of steps of recordings, where the model carries none."""
-    return encoder if encoder.events is None or encoder.num_steps is not None else encoder.with_steps(longest)
 
 
 def _check_shape(encoder: EncoderChoice, samples: Samples, network: Network) -> None:

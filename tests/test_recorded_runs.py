@@ -64,7 +64,7 @@ def test_a_run_on_recordings_from_end_to_end(tmp_path: Path, archive: Path) -> N
     }
     assert told["test"]["accuracy"] == 1.0
     assert told["test"]["num_steps"] == 10
-    assert read_model(first).settings["encoder"] == {"events": {"time_window": 500, "num_steps": 10}}
+    assert read_model(first)[0].settings["encoder"] == {"events": {"time_window": 500, "num_steps": 10}}
     assert (first / "model.npz").read_bytes() == (again / "model.npz").read_bytes()
     assert (first / "figures" / "spike-raster.png").exists()
 
