@@ -68,8 +68,17 @@ def _text(entry: "DatasetInfo") -> str:
         f"shape     {shape(entry.shape)}, {entry.classes} classes",
         f"licence   {entry.licence}",
         f"source    {entry.source}",
-        f"here      {entry.location or f'no; `snnsim data fetch {entry.name}` gets it'}",
+        f"here      {_where(entry)}",
     ]
     lines += [f"mirror    {mirror}" for mirror in entry.mirrors]
     lines += [f"file      {file.name}  {file.size:,} bytes  sha256 {file.sha256}" for file in entry.files]
     return "\n".join(lines)
+
+
+def _where(entry: "DatasetInfo") -> str:
+    if entry.location is not None:
+        return str(entry.location)
+    return {
+        "generated": "generated when a run asks for it",
+        "recordings": f"no; put a folder or .zip called {entry.name}... into the data folder",
+    }.get(entry.kind, f"no; `snnsim data fetch {entry.name}` gets it")

@@ -29,4 +29,8 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
     ]
     total = sum(layer.parameters for layer in description.layers)
     click.echo(table(("", "layer", "in", "out", "parameters", "fan-out", "memory"), rows))
-    click.echo(f"{total:,} parameters; training takes about {memory(description.training_bytes)} besides the data")
+    needed = description.training_bytes
+    said = (
+        "as much memory as the steps of the data need" if needed is None else f"about {memory(needed)} besides the data"
+    )
+    click.echo(f"{total:,} parameters; training takes {said}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .options import data_dir_option, json_option, overrides_argument, threads_option
+from .options import data_dir_option, json_option, overrides_argument, skip_bad_option, threads_option, with_skipping
 
 
 @click.command("eval")
@@ -14,6 +14,7 @@ from .options import data_dir_option, json_option, overrides_argument, threads_o
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Test the first N samples only.")
 @threads_option
 @data_dir_option
+@skip_bad_option
 @json_option
 def evaluate(
     model: Path,
@@ -22,6 +23,7 @@ def evaluate(
     limit: int | None,
     threads: int | None,
     data_dir: Path | None,
+    skip_bad: bool,
     as_json: bool,
 ) -> None:
     """Test a trained network and count its operations.
@@ -30,7 +32,15 @@ def evaluate(
     """
     from snnsim import inference
 
-    result = inference.evaluate_model(model, overrides, data=data, limit=limit, data_dir=data_dir, threads=threads)
+    result = inference.evaluate_model(
+        model,
+        with_skipping(overrides, skip_bad),
+        data=data,
+        limit=limit,
+        data_dir=data_dir,
+        threads=threads,
+        warn=lambda text: click.echo(text, err=True),
+    )
     if as_json:
         import json
 

@@ -27,3 +27,12 @@ threads_option: Callable[[F], F] = click.option(
 json_option: Callable[[F], F] = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
 )
+
+skip_bad_option: Callable[[F], F] = click.option(
+    "--skip-bad", is_flag=True, help="Leave damaged recordings out and say which; sets data.skip_bad=true."
+)
+
+
+def with_skipping(overrides: tuple[str, ...], skip_bad: bool) -> tuple[str, ...]:
+    """Add to overrides what `skip_bad_option` stands for."""
+    return (*overrides, "data.skip_bad=true") if skip_bad else overrides

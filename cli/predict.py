@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import data_dir_option, threads_option
+from .options import data_dir_option, skip_bad_option, threads_option, with_skipping
 
 
 @click.command()
@@ -15,12 +15,22 @@ from .options import data_dir_option, threads_option
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.csv", help="File to write instead of printing.")
 @threads_option
 @data_dir_option
-def predict(model: Path, data: str, out: Path | None, threads: int | None, data_dir: Path | None) -> None:
+@skip_bad_option
+def predict(
+    model: Path, data: str, out: Path | None, threads: int | None, data_dir: Path | None, skip_bad: bool
+) -> None:
     """Classify samples: the class and the logits of each, as CSV."""
     from snnsim import inference
     from snnsim.files import write_text
 
-    labels, logits = inference.predict_model(model, data, data_dir=data_dir, threads=threads)
+    labels, logits = inference.predict_model(
+        model,
+        data,
+        with_skipping((), skip_bad),
+        data_dir=data_dir,
+        threads=threads,
+        warn=lambda text: click.echo(text, err=True),
+    )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["class", *(f"logit_{index}" for index in range(logits.shape[1]))])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import data_dir_option, json_option, overrides_argument, threads_option
+from .options import data_dir_option, json_option, overrides_argument, skip_bad_option, threads_option, with_skipping
 
 if TYPE_CHECKING:
     from snnsim.progress import Progress
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out DIR.")
 @threads_option
 @data_dir_option
+@skip_bad_option
 @json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def run(
@@ -28,6 +29,7 @@ def run(
     resume: bool,
     threads: int | None,
     data_dir: Path | None,
+    skip_bad: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -42,7 +44,7 @@ def run(
     from snnsim import experiment
     from snnsim.config import load
 
-    loaded = load(config, overrides)
+    loaded = load(config, with_skipping(overrides, skip_bad))
     progress = _progress(quiet)
     try:
         folder = experiment.run_experiment(

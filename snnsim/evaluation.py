@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.accounting import COUNTERS, RunCounts
+from snnsim.augment import draw_shifts, shift_events, shift_images
+from snnsim.datasets.recordings import Recordings
 from snnsim.datasets.samples import Samples
-from snnsim.encoders import EVALUATION_EPOCH, BatchInput, encode
+from snnsim.encoders import EVALUATION_EPOCH, BatchInput, EventInput, encode
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss
 from snnsim.network import Network
@@ -66,12 +68,36 @@ class Evaluation:
 
 
 def batch_input(
-    encoder: EncoderChoice, network: Network, samples: Samples, scale: float, rows: slice, seed: int
+    encoder: EncoderChoice,
+    network: Network,
+    samples: Samples,
+    scale: float,
+    rows: slice | NDArray[np.int64],
+    seed: int,
+    *,
+    epoch: int = EVALUATION_EPOCH,
+    shift: int = 0,
 ) -> BatchInput:
-    """Encode some samples for evaluation."""
-    x = analog(samples.x[rows], scale)
-    keys = SampleKeys(seed, EVALUATION_EPOCH, samples.index[rows])
-    return encode(encoder, x, network.input_shape, keys)
+    """Make some samples the network's input, for evaluation or for an epoch of training.
+
+    Parameters
+    ----------
+    samples, scale, rows
+        Which samples: values times ``scale``, or recordings, which are binned already.
+    seed, epoch
+        With the samples' numbers they key all that is random.
+    shift
+        Move each sample by up to so many pixels along each axis.
+    """
+    keys = SampleKeys(seed, epoch, samples.index[rows])
+    shifts = draw_shifts(keys, shift) if shift else None
+    x = samples.x[rows]
+    if isinstance(x, Recordings):
+        assert encoder.num_steps is not None
+        events = x.events(encoder.num_steps)
+        return EventInput(events if shifts is None else shift_events(events, shifts), keys)
+    values = analog(x if shifts is None else shift_images(x, shifts), scale)
+    return encode(encoder, values, x.shape[1:] if encoder.delta else network.input_shape, keys)
 
 
 def analog(x: NDArray[np.generic], scale: float) -> FloatArray:

@@ -102,6 +102,12 @@ class Events:
         dense[rows, self.indices] = 1 if self.values is None else self.values
         return np.moveaxis(dense.reshape(self.batch, self.num_steps, *self.shape), 1, 0)
 
+    def total(self) -> NDArray[np.float32]:
+        """Return the events summed over time, float32 [B, N]."""
+        cells = np.repeat(np.arange(self.batch) * self.size, self.per_sample) + self.indices
+        summed = np.bincount(cells, self.values, minlength=self.batch * self.size)
+        return summed.astype(np.float32).reshape(self.batch, self.size)
+
     def check(self) -> None:
         """Check what the kernels rely on.
 

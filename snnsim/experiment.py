@@ -18,6 +18,7 @@ from snnsim import __version__, datasets
 from snnsim.accounting import COUNTERS
 from snnsim.config import Config, LoadedConfig, dump_yaml
 from snnsim.datasets import Dataset
+from snnsim.encoders import encoded_shape, encoded_steps
 from snnsim.energy import LayerCost, load_profile
 from snnsim.errors import InputError, KeyPath, RunInterrupted
 from snnsim.evaluation import Evaluation, evaluate
@@ -28,6 +29,7 @@ from snnsim.memory import require_memory
 from snnsim.model_file import write_model
 from snnsim.network import Network
 from snnsim.progress import Progress, Silent
+from snnsim.recorded import binning, data_notes, data_summary, settle_steps
 from snnsim.run_directory import Logged, RunDirectory
 from snnsim.training.checkpoint import read_checkpoint
 from snnsim.training.trainer import Trained, Trainer
@@ -63,22 +65,43 @@ def prepare(loaded: LoadedConfig, data_dir: Path | None = None) -> Prepared:
     """
     config = loaded.config
     try:
-        dataset = datasets.load(config.data, data_dir)
+        dataset = datasets.load(config.data, data_dir, binning(config.encoder))
+        config = _settled(config, dataset)
         network = build_network(config, dataset.input_shape, dataset.classes)
     except InputError as error:
         raise (loaded.explain(error) if error.path else error) from None
     return Prepared(config, dataset, network)
 
 
-def build_network(config: Config, input_shape: tuple[int, ...], classes: int) -> Network:
+def _settled(config: Config, dataset: Dataset) -> Config:
+    """Fill in what recordings decide: T, that of the longest one for training, and the names of the classes."""
+    settled: dict[str, object] = {"encoder": settle_steps(config.encoder, [dataset.train, dataset.valid])}
+    if config.data.events is not None and dataset.class_names is not None:
+        settled["data"] = config.data.model_copy(update={"classes": list(dataset.class_names)})
+    return config.model_copy(update=settled)
+
+
+def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -> Network:
     """Build the network of a configuration, with its first weights, and check that it fits data and loss.
+
+    Parameters
+    ----------
+    sample_shape
+        Shape of the data's samples, before the encoder.
+    classes
+        Number of the data's classes.
 
     Raises
     ------
     InputError
-        It does not.
+        It does not fit.
     """
-    network = Network(config.network, input_shape, config.seed)
+    if config.data.augment.shift and config.encoder.events is None and len(sample_shape) != 3:
+        raise InputError(
+            f"shifts are for images and recordings; these samples are flat, {list(sample_shape)}",
+            ("data", "augment", "shift"),
+        )
+    network = Network(config.network, encoded_shape(config.encoder, sample_shape), config.seed)
     if network.classes != classes:
         sized = max(layer.index for layer in network.layers if layer.parameters)
         raise InputError(
@@ -86,9 +109,11 @@ def build_network(config: Config, input_shape: tuple[int, ...], classes: int) ->
             ("network", sized, network.layers[sized].name),
         )
     network.check_loss(make_loss(config.train.loss))
-    require_memory(network.training_bytes(config.encoder.num_steps), ("encoder", config.encoder.name, "num_steps"))
-    if network.is_ann and config.encoder.name != "direct":
-        raise InputError("an ANN takes the data as they are: encoder must be direct", ("encoder",))
+    steps = encoded_steps(config.encoder, sample_shape)
+    if steps is not None:
+        require_memory(network.training_bytes(steps), ("encoder", config.encoder.name, "num_steps"))
+    if network.is_ann and config.encoder.name not in ("direct", "events"):
+        raise InputError("an ANN takes the data as they are: encoder must be direct, or events", ("encoder",))
     _at(("energy", "profile"), lambda: load_profile(config.energy.profile))
     if config.train.init is not None:
         _at(("train", "init"), lambda: _load_weights(network, Path(str(config.train.init))))
@@ -186,7 +211,10 @@ def _train_and_test(
         threads=threads,
         progress=progress,
         on_epoch=lambda rows: write_text(folder.path / "metrics.csv", _csv(METRICS, rows)),
+        shift=config.data.augment.shift,
     )
+    for note in data_notes(dataset.skipped, [dataset.train, dataset.valid, dataset.test], config.encoder):
+        progress.warn(note)
     last = folder.checkpoints / "last.npz"
     checkpoint = read_checkpoint(last) if last.exists() else None
     if checkpoint is not None:
@@ -242,11 +270,7 @@ def _summary(prepared: Prepared, filename: str, trained: Trained, result: Evalua
         "snnsim": __version__,
         "seed": config.seed,
         "config": filename,
-        "data": {
-            "name": dataset.name,
-            "train": len(dataset.train) + len(dataset.valid),
-            "test": len(dataset.test),
-        },
+        "data": data_summary(dataset, config.encoder),
         "model": {
             "parameters": sum(array.size for array in network.parameters.values()),
             "layers": [

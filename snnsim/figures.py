@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.config import Config
-from snnsim.datasets import Dataset
+from snnsim.datasets import Dataset, Recordings
 from snnsim.evaluation import Evaluation, analog, batch_input
 from snnsim.network import Network
 from snnsim.plots import (
@@ -59,7 +59,7 @@ def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchR
     raster = [(layer.title, trains[layer.index][:, 0]) for layer in firing]
     if run.inputs is not None:
         raster.insert(0, ("input", run.inputs.samples(0, 1).to_dense().reshape(run.steps, -1)))
-    else:
+    elif not isinstance(dataset.test.x, Recordings):
         raster.insert(0, ("input", analog(dataset.test.x[:1], dataset.scale)))
     said = f"test sample 0: class {dataset.test.y[0]}, predicted {run.predictions[0]}"
     save(spike_raster(raster, said), folder / "spike-raster.png")

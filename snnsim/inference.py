@@ -1,6 +1,6 @@
 """Trained models put to use: tested, asked for predictions, described."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,24 @@ from numpy.typing import NDArray
 
 from snnsim import datasets
 from snnsim.config import Config, LoadedConfig, from_mapping, load
-from snnsim.datasets.catalog import describe as describe_dataset
-from snnsim.datasets.samples import Samples
+from snnsim.datasets import Samples, Wanted
+from snnsim.encoders import encoded_shape
 from snnsim.errors import InputError
 from snnsim.evaluation import BATCH, batch_input, evaluate
-from snnsim.experiment import build_network
+from snnsim.experiment import build_network, prepare
 from snnsim.layers import Affine
 from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
 from snnsim.model_file import StoredModel, read_model
 from snnsim.network import Network
+from snnsim.recorded import binning, data_notes, settle_steps
+from snnsim.spec import EncoderChoice
+
+Warn = Callable[[str], None]
+
+
+def _unheard(text: str) -> None:
+    """Let a warning pass."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +44,13 @@ class LayerDescription:
 
 @dataclass(frozen=True)
 class Description:
-    """A network's layers, and about how many bytes training takes besides the data."""
+    """A network's layers, and about how many bytes training takes besides the data.
+
+    ``training_bytes`` is None where the data decide the number of steps.
+    """
 
     layers: list[LayerDescription]
-    training_bytes: int
+    training_bytes: int | None
 
 
 def check(loaded: LoadedConfig, data_dir: Path | None = None) -> Network:
@@ -52,11 +63,11 @@ def check(loaded: LoadedConfig, data_dir: Path | None = None) -> Network:
     """
     config = loaded.config
     try:
-        if config.data.name is not None:
-            info = describe_dataset(config.data.name)
-            return build_network(config, info.shape, info.classes)
-        dataset = datasets.load(config.data, data_dir)
-        return build_network(config, dataset.input_shape, dataset.classes)
+        datasets.check_binning(config.data, binning(config.encoder))
+        known = datasets.known_sizes(config.data)
+        if known is not None:
+            return build_network(config, *known)
+        return prepare(loaded, data_dir).network
     except InputError as error:
         raise (loaded.explain(error) if error.path else error) from None
 
@@ -80,7 +91,8 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
         )
         for layer in network.layers
     ]
-    return Description(layers, network.training_bytes(config.encoder.num_steps))
+    steps = config.encoder.num_steps
+    return Description(layers, None if steps is None else network.training_bytes(steps))
 
 
 def evaluate_model(
@@ -91,6 +103,7 @@ def evaluate_model(
     limit: int | None = None,
     data_dir: Path | None = None,
     threads: int | None = None,
+    warn: Warn = _unheard,
 ) -> dict[str, dict[str, float | int]]:
     """Test a trained model.
 
@@ -104,6 +117,8 @@ def evaluate_model(
         A set's name, or a file or folder of which all is tested; by default the test set of the run.
     limit
         Test the first so many samples only.
+    warn
+        Is told of recordings that were skipped and events that were dropped.
 
     Returns
     -------
@@ -111,22 +126,26 @@ def evaluate_model(
         ``{"test": {...}}`` with the fields of ``summary.json``.
     """
     network, config = _with_overrides(where, overrides, data)
+    skipped: tuple[str, ...]
+    decisive: list[Samples] = []
     if data is not None:
-        samples, scale = datasets.load_test(data, data_dir, network.input_shape, limit)
+        inputs = datasets.load_inputs(data, data_dir, _wanted(network, config))
+        samples, scale, skipped = inputs.labelled(data, limit), inputs.scale, inputs.skipped
     else:
-        dataset = datasets.load(config.data, data_dir)
-        samples, scale = _first(dataset.test, limit), dataset.scale
+        dataset = datasets.load(config.data, data_dir, binning(config.encoder))
+        samples, scale, skipped = _first(dataset.test, limit), dataset.scale, dataset.skipped
+        decisive = [dataset.train, dataset.valid]
+    encoder = settle_steps(config.encoder, decisive or [samples])
     if samples.y.max() >= network.classes:
         raise InputError(f"the data have a class {samples.y.max()}, the network {network.classes} outputs")
-    if samples.x.shape[1:] != network.input_shape:
-        raise InputError(
-            f"the data's samples have shape {list(samples.x.shape[1:])}, the network takes {list(network.input_shape)}"
-        )
+    _check_shape(encoder, samples, network)
+    for note in data_notes(skipped, [samples], encoder):
+        warn(note)
     result = evaluate(
         network,
         samples,
         scale=scale,
-        encoder=config.encoder,
+        encoder=encoder,
         loss=make_loss(config.train.loss),
         seed=config.seed,
         threads=threads,
@@ -135,19 +154,41 @@ def evaluate_model(
 
 
 def predict_model(
-    where: Path, data: str, *, data_dir: Path | None = None, threads: int | None = None
+    where: Path,
+    data: str,
+    overrides: Sequence[str] = (),
+    *,
+    data_dir: Path | None = None,
+    threads: int | None = None,
+    warn: Warn = _unheard,
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """Return the classes [N] and logits [N, K] that a model gives for data; their labels are not needed."""
-    network, config = _with_overrides(where, (), data)
-    inputs = datasets.load_inputs(data, data_dir, network.input_shape)
+    network, config = _with_overrides(where, overrides, data)
+    inputs = datasets.load_inputs(data, data_dir, _wanted(network, config))
     samples = Samples(inputs.x, np.zeros(len(inputs.x), np.int64), inputs.index)
+    encoder = settle_steps(config.encoder, [samples])
+    _check_shape(encoder, samples, network)
+    for note in data_notes(inputs.skipped, [samples], encoder):
+        warn(note)
     parts = []
-    for start in range(0, len(samples.x), BATCH):
+    for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
-        batch = batch_input(config.encoder, network, samples, inputs.scale, rows, config.seed)
+        batch = batch_input(encoder, network, samples, inputs.scale, rows, config.seed)
         parts.append(network.evaluate_batch(batch, threads=threads).logits)
     logits = np.concatenate(parts)
     return logits.argmax(axis=1), logits
+
+
+def _wanted(network: Network, config: Config) -> Wanted:
+    """Say what data a model takes."""
+    shape = None if config.encoder.delta is not None else network.input_shape
+    return Wanted(shape, binning(config.encoder), config.data.skip_bad, config.data.classes)
+
+
+def _check_shape(encoder: EncoderChoice, samples: Samples, network: Network) -> None:
+    shape = encoded_shape(encoder, samples.x.shape[1:])
+    if shape != network.input_shape:
+        raise InputError(f"the data's samples have shape {list(shape)}, the network takes {list(network.input_shape)}")
 
 
 def _first(samples: Samples, limit: int | None) -> Samples:
@@ -176,5 +217,5 @@ def _mapping(
     if "data" not in mapping and not any(text.startswith("data.") for text in overrides):
         if data is None:
             raise InputError(f"{file}: carries no data set; name one with --data")
-        mapping["data"] = {"npz": data}
+        mapping["data"] = {"npz": data}  # read by its content in any case
     return mapping

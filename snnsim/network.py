@@ -338,8 +338,7 @@ class Network:
             return ConstantInput(batch.x, 1, batch.keys)
         if not isinstance(batch, EventInput):
             raise InputError("an ANN takes direct coding, or events summed over time", ("encoder",))
-        total = batch.events.to_dense().sum(axis=0, dtype=np.float32).reshape(batch.batch, -1)
-        return ConstantInput(total, 1, batch.keys)
+        return ConstantInput(batch.events.total(), 1, batch.keys)
 
     def __repr__(self) -> str:
         layers = ", ".join(f"{layer.name} {list(layer.out_shape)}" for layer in self.layers)

@@ -12,7 +12,13 @@ from snnsim.spec import Choice, LayerChoice, Spec, spec_kind
 
 # Keys of which only one group can be given: setting one of them takes the others' place.
 _RIVALS: tuple[tuple[frozenset[str], ...], ...] = (
-    (frozenset({"name"}), frozenset({"npz"})),
+    (
+        frozenset({"name"}),
+        frozenset({"npz"}),
+        frozenset({"events", "sensor", "classes"}),
+        frozenset({"yin-yang"}),
+        frozenset({"randman"}),
+    ),
     (frozenset({"beta"}), frozenset({"tau_mem", "dt", "discretization"})),
 )
 

@@ -10,44 +10,89 @@ from snnsim.spec import (
     LayerChoice,
     LossChoice,
     OptimizerChoice,
+    Randman,
     RegularizerChoice,
     ScheduleChoice,
     Spec,
+    YinYang,
 )
 from snnsim.spec.choices import rule
 from snnsim.spec.layers import Positive, Size
 
-DatasetName = Literal["digits", "mnist", "fashion-mnist"]
+DatasetName = Literal["digits", "mnist", "fashion-mnist", "nmnist", "yin-yang", "randman"]
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 
 FilePath = Annotated[str, Field(min_length=1)]
+SOURCES = ("name", "npz", "events", "yin-yang", "randman")
+
+
+class AugmentSpec(Spec):
+    """How samples vary from epoch to epoch in training, and in training only."""
+
+    shift: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=0, description="pixels: moved by up to so many along each axis, the same for all steps"
+    )
 
 
 class DataSpec(Spec):
-    """What to learn: a data set by name, or arrays of one's own."""
+    """What to learn: a data set by name, arrays or recordings of one's own, or a generated set with its options."""
 
     name: DatasetName | None = None
     npz: FilePath | None = Field(
         default=None, validate_default=True, description="file with arrays x [n, ...] and y [n]"
     )
+    events: FilePath | None = Field(
+        default=None, validate_default=True, description="file, folder or zip archive of recorded events"
+    )
+    yin_yang: YinYang | None = Field(default=None, validate_default=True, alias="yin-yang")
+    randman: Randman | None = Field(default=None, validate_default=True)
+    sensor: Annotated[list[Size], Field(min_length=1, max_length=2)] | None = Field(
+        default=None, validate_default=True, description="of events: [height, width] in pixels, or [units]"
+    )
+    classes: Annotated[list[FilePath], Field(min_length=1)] | None = Field(
+        default=None, validate_default=True, description="of events: names of the folders, in the order of the classes"
+    )
+    skip_bad: bool = Field(default=False, description="leave damaged recordings out, and count them")
     limit: Size | None = Field(default=None, description="use only this many samples of each set")
+    augment: AugmentSpec = Field(default_factory=AugmentSpec)
 
-    @field_validator("npz")
+    @field_validator("npz", "events", "yin_yang", "randman")
     @classmethod
-    def _one_source(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("name") is not None:
-            raise rule("give name or npz, not both")
-        return None if value is None else os.path.expanduser(value)
+    def _one_source(cls, value: object, info: ValidationInfo) -> object:
+        if value is None:
+            return None
+        own = str(info.field_name).replace("_", "-")
+        for other in SOURCES:
+            if info.data.get(other.replace("-", "_")) is not None:
+                raise rule(f"give {other} or {own}, not both")
+        return os.path.expanduser(value) if isinstance(value, str) else value
+
+    @field_validator("sensor", "classes")
+    @classmethod
+    def _of_events(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and info.data.get("events") is None:
+            raise rule("goes with events, recordings of one's own")
+        return value
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise rule("names a class twice")
+        return value
 
     @model_validator(mode="after")
     def _some_source(self) -> "DataSpec":
-        if self.name is None and self.npz is None:
-            raise rule(f"needs a name ({', '.join(DATASET_NAMES)}) or npz, a file of arrays")
+        if all(getattr(self, source.replace("-", "_")) is None for source in SOURCES):
+            raise rule(
+                f"needs a name ({', '.join(DATASET_NAMES)}), npz, a file of arrays, or events, a file or folder of "
+                "recordings"
+            )
         return self
 
     def resolved(self) -> dict[str, Any]:
         """Plain data; the path of a file is made absolute, so that it holds in every folder."""
-        return _absolute(super().resolved(), "npz")
+        return _absolute(_absolute(super().resolved(), "npz"), "events")
 
 
 class TrainSpec(Spec):

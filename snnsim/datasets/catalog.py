@@ -3,8 +3,10 @@
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from snnsim.errors import DataError
+from snnsim.spec.data import Randman, YinYang
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,12 @@ class DatasetInfo:
         What the stored values are multiplied by.
     files
         Its files, uncompressed; they may lie there gzipped (``.gz``) as well.
+    kind
+        How it comes here: ``shipped`` with snnsim, as ``idx`` files, as ``recordings``, or ``generated``.
     mirrors
-        Folders of the web that hold the gzipped files; empty where nothing has to be fetched.
+        Folders of the web that hold the gzipped files; empty where nothing can be fetched.
     location
-        Where it lies on this machine; None where it is missing.
+        Where it lies on this machine; None where it is missing, and for generated sets.
     """
 
     name: str
@@ -46,13 +50,14 @@ class DatasetInfo:
     licence: str
     source: str
     files: tuple[DataFile, ...]
+    kind: Literal["shipped", "idx", "recordings", "generated"] = "idx"
     mirrors: tuple[str, ...] = ()
     location: Path | None = None
 
     @property
     def present(self) -> bool:
         """Whether it is on this machine."""
-        return self.location is not None
+        return self.location is not None or self.kind == "generated"
 
 
 TRAIN_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
@@ -76,6 +81,7 @@ CATALOG = {
         licence="CC BY 4.0 (E. Alpaydin, C. Kaynak)",
         source="UCI Machine Learning Repository, Optical Recognition of Handwritten Digits, test part, "
         "doi:10.24432/C50P49",
+        kind="shipped",
         files=(DataFile("digits.npz", 45374, "6f801551877abf69fbf3711373bb642a18dc933430a3385cd6febc235225ea6f"),),
     ),
     "mnist": DatasetInfo(
@@ -119,6 +125,45 @@ CATALOG = {
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         ),
+    ),
+    "nmnist": DatasetInfo(
+        name="nmnist",
+        summary="MNIST seen by a moving event camera: recordings of 300 ms, 34x34 pixels, 2 polarities",
+        shape=(2, 34, 34),
+        classes=10,
+        train=60000,
+        test=10000,
+        scale=1,
+        licence="Creative Commons (G. Orchard, A. Jayawant, G. Cohen, N. Thakor)",
+        source="https://www.garrickorchard.com/datasets/n-mnist, doi:10.3389/fnins.2015.00437",
+        files=(),
+        kind="recordings",
+    ),
+    "yin-yang": DatasetInfo(
+        name="yin-yang",
+        summary="points in the yin, the yang or a dot of the sign; generated",
+        shape=(YinYang().inputs,),
+        classes=3,
+        train=YinYang().train,
+        test=YinYang().test,
+        scale=1,
+        licence="none needed",
+        source="Kriener, Göltz & Petrovici 2022, doi:10.1145/3517343.3517380",
+        files=(),
+        kind="generated",
+    ),
+    "randman": DatasetInfo(
+        name="randman",
+        summary="spike times on smooth random manifolds, recorded events; generated",
+        shape=(Randman().units,),
+        classes=Randman().classes,
+        train=Randman().classes * Randman().samples * 4 // 5,
+        test=Randman().classes * Randman().samples // 5,
+        scale=1,
+        licence="none needed",
+        source="Zenke & Vogels 2021, doi:10.1162/neco_a_01367",
+        files=(),
+        kind="generated",
     ),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snnsim.datasets.catalog import DataFile, DatasetInfo, describe
 from snnsim.datasets.idx import content_fault
-from snnsim.datasets.locate import file_in, places, shipped
+from snnsim.datasets.locate import file_in, places, recordings_folder, shipped
 from snnsim.errors import DataError
 from snnsim.files import write_bytes
 
@@ -45,8 +45,12 @@ def fetch(name: str, data_dir: Path | None = None, progress: Progress | None = N
         The folder cannot be written.
     """
     entry = describe(name)
-    if not entry.mirrors:
+    if entry.kind == "shipped":
         return shipped()
+    if entry.kind == "generated":
+        raise DataError(f"{name} is generated when a run asks for it; there is nothing to fetch")
+    if entry.kind == "recordings":
+        return recordings_folder(entry, data_dir)
     roots = places(data_dir)
     if not roots:
         raise DataError(f"no folder to put {name} in: give --data-dir DIR")

@@ -6,16 +6,28 @@ from typing import Protocol
 from numpy.typing import ArrayLike
 
 from snnsim.datasets.arrays import labelled, read_npz
-from snnsim.datasets.catalog import describe
+from snnsim.datasets.catalog import CATALOG, describe
 from snnsim.datasets.digits import read_digits
+from snnsim.datasets.event_sets import labelled_set, read_event_set, read_named
 from snnsim.datasets.mnist import read_mnist
+from snnsim.datasets.randman import generate_randman
+from snnsim.datasets.recordings import Binning
 from snnsim.datasets.samples import Dataset, RawSet
 from snnsim.datasets.splits import split
+from snnsim.datasets.yin_yang import generate_yin_yang
 from snnsim.errors import DataError
+from snnsim.spec.data import Randman, YinYang
+
+RECORDED = ("nmnist", "randman")
+NEEDS_BINNING = (
+    "recorded events need the encoder events, for example encoder: {events: {time_window: 1000}} (microseconds a step)"
+)
+
+VALUES_ALONE = "the encoder events takes recorded events; these data are values"
 
 
 class DataRequest(Protocol):
-    """What is asked for: a set's name or an ``.npz`` file, and how much of it at most."""
+    """What is asked for: one source of data, and how much of it at most."""
 
     @property
     def name(self) -> str | None:
@@ -26,11 +38,35 @@ class DataRequest(Protocol):
         """Own arrays."""
 
     @property
+    def events(self) -> str | Path | None:
+        """Own recordings."""
+
+    @property
+    def yin_yang(self) -> YinYang | None:
+        """The generated set of this name, with options."""
+
+    @property
+    def randman(self) -> Randman | None:
+        """The generated set of this name, with options."""
+
+    @property
+    def sensor(self) -> list[int] | None:
+        """Size of the sensor of own recordings: [H, W] or [units]."""
+
+    @property
+    def classes(self) -> list[str] | None:
+        """Names of the classes of own recordings."""
+
+    @property
+    def skip_bad(self) -> bool:
+        """Leave damaged recordings out."""
+
+    @property
     def limit(self) -> int | None:
         """At most so many samples for training (validation included) and so many for testing."""
 
 
-def load(spec: DataRequest, data_dir: Path | None = None) -> Dataset:
+def load(spec: DataRequest, data_dir: Path | None = None, binning: Binning | None = None) -> Dataset:
     """Load and split a data set.
 
     Parameters
@@ -39,17 +75,18 @@ def load(spec: DataRequest, data_dir: Path | None = None) -> Dataset:
         What is asked for.
     data_dir
         Where to look first for sets that do not ship.
+    binning
+        How the time of recorded events becomes steps; needed for recordings, and for them alone.
 
     Raises
     ------
     DataError
         Unknown, missing, damaged or unfit data; its ``path`` is the key of the configuration that named them.
     """
-    key = "npz" if spec.npz is not None else "name"
     try:
-        return split(_read(spec, data_dir), spec.limit)
+        return split(_read(spec, data_dir, binning), spec.limit)
     except DataError as error:
-        raise DataError(str(error), error.path or ("data", key)) from None
+        raise DataError(str(error), error.path or ("data", _source(spec))) from None
 
 
 def from_arrays(
@@ -84,9 +121,58 @@ def from_arrays(
     return split(labelled(arrays, "", name), limit)
 
 
-def _read(spec: DataRequest, data_dir: Path | None) -> RawSet:
+def _source(spec: DataRequest) -> str:
+    given = {"npz": spec.npz, "events": spec.events, "yin-yang": spec.yin_yang, "randman": spec.randman}
+    return next((key for key, value in given.items() if value is not None), "name")
+
+
+def check_binning(spec: DataRequest, binning: Binning | None) -> bool:
+    """Check that recordings, and they alone, are to be binned; tell whether these are recordings.
+
+    Raises
+    ------
+    DataError
+        They are not.
+    """
+    recorded = spec.events is not None or spec.randman is not None or spec.name in RECORDED
+    if recorded and binning is None:
+        raise DataError(NEEDS_BINNING, ("encoder",))
+    if binning is not None and not recorded:
+        raise DataError(VALUES_ALONE, ("encoder",))
+    return recorded
+
+
+def known_sizes(spec: DataRequest) -> tuple[tuple[int, ...], int] | None:
+    """Return the shape of a sample and the number of classes where they are known without the data."""
+    if spec.randman is not None:
+        return (spec.randman.units,), spec.randman.classes
+    if spec.yin_yang is not None:
+        return (spec.yin_yang.inputs,), CATALOG["yin-yang"].classes
+    if spec.name is None:
+        return None
+    info = describe(spec.name)
+    return info.shape, info.classes
+
+
+def _read(spec: DataRequest, data_dir: Path | None, binning: Binning | None) -> RawSet:
+    if check_binning(spec, binning):
+        assert binning is not None
+        return _read_recorded(spec, data_dir, binning)
     if spec.npz is not None:
         path = Path(spec.npz)
         return labelled(read_npz(path), f"{path}: ", path.name)
+    if spec.yin_yang is not None or spec.name == "yin-yang":
+        return generate_yin_yang(spec.yin_yang or YinYang())
     info = describe(spec.name or "")
-    return read_mnist(info, data_dir) if info.mirrors else read_digits()
+    return read_mnist(info, data_dir) if info.kind == "idx" else read_digits()
+
+
+def _read_recorded(spec: DataRequest, data_dir: Path | None, binning: Binning) -> RawSet:
+    if spec.randman is not None or spec.name == "randman":
+        return generate_randman(spec.randman or Randman(), binning)
+    if spec.events is None:
+        return read_named(describe(spec.name or ""), data_dir, binning, skip_bad=spec.skip_bad)
+    path = Path(spec.events)
+    sensor = None if spec.sensor is None else tuple(spec.sensor)
+    shape = (2, *sensor) if sensor is not None and len(sensor) == 2 else sensor
+    return labelled_set(path.name, read_event_set(path, binning, shape, skip_bad=spec.skip_bad), spec.classes)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -25,8 +25,12 @@ def info(name: str, data_dir: Path | None = None) -> DatasetInfo:
         There is no such set.
     """
     entry = describe(name)
-    if not entry.mirrors:
+    if entry.kind == "generated":
+        return entry
+    if entry.kind == "shipped":
         return replace(entry, location=shipped())
+    if entry.kind == "recordings":
+        return replace(entry, location=next(recordings_of(entry.name, data_dir), None))
     wanted = [file.name for file in entry.files]
     folders = (root / name for root, _ in places(data_dir))
     return replace(entry, location=next((folder for folder in folders if not _missing(folder, wanted)), None))
@@ -87,6 +91,44 @@ def folder_of(entry: DatasetInfo, data_dir: Path | None, wanted: Sequence[str]) 
         f"Run `snnsim data fetch {entry.name}`, or put {', '.join(wanted)} (plain or gzipped, .gz) into one "
         f"of these folders: `snnsim data info {entry.name}` says where they come from and their checksums"
     )
+
+
+def recordings_of(name: str, data_dir: Path | None) -> Iterator[Path]:
+    """Find a set of recordings: a folder or zip archive whose name begins with the set's, in any of the places.
+
+    The one that bears the name itself comes first: ``nmnist``, ``nmnist.zip``, ``nmnist-1000``.
+    """
+    for root, _ in places(data_dir):
+        try:
+            entries = [entry for entry in root.iterdir() if _plain(entry.stem).startswith(name)]
+        except OSError:
+            continue
+        for entry in sorted(entries, key=lambda entry: (_plain(entry.stem) != name, entry.name)):
+            if entry.is_dir() or entry.suffix.lower() == ".zip":
+                yield entry
+
+
+def recordings_folder(entry: DatasetInfo, data_dir: Path | None) -> Path:
+    """Find the folder or archive that holds a set of recordings.
+
+    Raises
+    ------
+    DataError
+        No place has one; the text lists them and says what to do.
+    """
+    found = next(recordings_of(entry.name, data_dir), None)
+    if found is None:
+        looked = "; ".join(f"{root} ({origin})" for root, origin in places(data_dir)) or "no folder"
+        raise DataError(
+            f"the data set {entry.name!r} is not on this machine: no folder or .zip called {entry.name}... in "
+            f"{looked}. It cannot be fetched by a command; get it from {entry.source.split(',')[0]}"
+        )
+    return found
+
+
+def _plain(name: str) -> str:
+    """Write a name without capitals and hyphens: N-MNIST is nmnist."""
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def _missing(folder: Path, wanted: Sequence[str]) -> list[str]:

@@ -1,13 +1,26 @@
-"""What a data set is made of: N samples, each of one shape ([C, H, W] for images, [F] for flat data)."""
+"""What a data set is made of: N samples, each of one shape ([C, H, W] for images, [F] for flat data).
+
+Samples are kept as an array, or as recorded events (`Recordings`), which are indexed by rows and have a ``shape`` like
+an array; what turns samples into a network's input (`snnsim.evaluation.batch_input`) tells them apart.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnsim.datasets.recordings import Recordings
+
 Values = NDArray[np.uint8] | NDArray[np.float32]
+Stored = Values | Recordings
 Labels = NDArray[np.int64]
 Rows = NDArray[np.int64]
+
+
+def as_values(x: Stored) -> Values:
+    """Return what is known to be an array, not recordings."""
+    assert not isinstance(x, Recordings)
+    return x
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +30,8 @@ class Samples:
     Attributes
     ----------
     x
-        [N, *shape], ``uint8`` or ``float32``: the values as stored, to be multiplied by the set's ``scale``.
+        [N, *shape], ``uint8`` or ``float32``: the values as stored, to be multiplied by the set's ``scale``; or N
+        recordings.
     y
         [N]: the class of each sample, 0..K-1.
     index
@@ -25,9 +39,14 @@ class Samples:
         stream, so a sample is encoded alike whichever part or subset it is met in.
     """
 
-    x: Values
+    x: Stored
     y: Labels
     index: Rows
+
+    @property
+    def values(self) -> Values:
+        """``x`` where it is an array, not recordings."""
+        return as_values(self.x)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -49,6 +68,10 @@ class Dataset:
         Number of classes K.
     scale
         What values are multiplied by: 1/16 for digits, 1/255 for other ``uint8``, 1 for floats.
+    skipped
+        What is wrong with each recording that was left out.
+    class_names
+        Names of the classes where labels are not numbers.
     """
 
     name: str
@@ -58,6 +81,8 @@ class Dataset:
     input_shape: tuple[int, ...]
     classes: int
     scale: float
+    skipped: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +90,11 @@ class RawSet:
     """A data set as read, before it is split; ``x_test`` is None where no part is set aside for testing."""
 
     name: str
-    x: Values
+    x: Stored
     y: Labels
-    x_test: Values | None
+    x_test: Stored | None
     y_test: Labels | None
     classes: int
     scale: float
+    skipped: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None

@@ -16,7 +16,7 @@ References
 
 import numpy as np
 
-from snnsim.datasets.samples import Dataset, Labels, RawSet, Rows, Samples, Values
+from snnsim.datasets.samples import Dataset, Labels, RawSet, Rows, Samples, Stored
 from snnsim.errors import DataError
 
 _TEST, _SHUFFLE = 1, 2  # each purpose has an order of its own
@@ -69,7 +69,7 @@ def limited_rows(count: int, limit: int | None) -> Rows:
     return np.sort(fixed_order(count, _SHUFFLE)[:limit])
 
 
-def take(x: Values, y: Labels, rows: Rows) -> Samples:
+def take(x: Stored, y: Labels, rows: Rows) -> Samples:
     """Copy some rows out of a set."""
     return Samples(x[rows], y[rows], rows)
 
@@ -121,4 +121,6 @@ def split(raw: RawSet, limit: int | None = None) -> Dataset:
         input_shape=raw.x.shape[1:],
         classes=raw.classes,
         scale=raw.scale,
+        skipped=raw.skipped,
+        class_names=raw.class_names,
     )

@@ -18,7 +18,8 @@ S27, S30, S31, S40 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(40)
 UNIT = np.float32(1 / (1 << 24))
 
 # Streams of one sample that must not be the same numbers.
-RATE_STREAM, DROPOUT_STREAM = 1, 2
+RATE_STREAM, DROPOUT_STREAM = 1, 2  # dropout's is that of layer 0; those of the others follow
+SHIFT_STREAM = 1 << 32
 
 
 @kernel
@@ -68,6 +69,16 @@ def rate_events(
                     indices[total] = i
                     total += 1
             indptr[b * steps + t + 1] = total
+
+
+@kernel
+def draw_shifts(seed: int, epoch: int, samples: NDArray[np.int64], largest: int, shifts: NDArray[np.int64]) -> None:
+    """Write ``shifts`` [M, 2]: whole numbers from -largest to largest, all as likely."""
+    choices = 2 * largest + 1
+    for b in range(shifts.shape[0]):
+        key = _key(seed, epoch, SHIFT_STREAM, samples[b])
+        for axis in range(2):
+            shifts[b, axis] = np.int64(np.float64(_uniform(key, axis)) * choices) - largest
 
 
 @kernel

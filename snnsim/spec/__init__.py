@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from snnsim.errors import ConfigError, KeyPath
 from snnsim.spec.choices import Choice, Spec, nearest, show, spec_kind
-from snnsim.spec.encoding import Direct, EncoderChoice, Rate
+from snnsim.spec.data import Randman, YinYang
+from snnsim.spec.encoding import Delta, Direct, EncoderChoice, Latency, Rate, RecordedEvents
 from snnsim.spec.faults import Fault, faults
 from snnsim.spec.layers import (
     Atan,
@@ -62,6 +63,7 @@ __all__ = [
     "Cosine",
     "CountMse",
     "CrossEntropy",
+    "Delta",
     "Dense",
     "Direct",
     "Dropout",
@@ -70,15 +72,18 @@ __all__ = [
     "Fault",
     "Flatten",
     "If",
+    "Latency",
     "LayerChoice",
     "Li",
     "Lif",
     "LogitL2",
     "LossChoice",
     "OptimizerChoice",
+    "Randman",
     "Rate",
     "RateLower",
     "RateUpper",
+    "RecordedEvents",
     "RegularizerChoice",
     "Relu",
     "ScheduleChoice",
@@ -93,6 +98,7 @@ __all__ = [
     "SurrogateChoice",
     "Synops",
     "Triangle",
+    "YinYang",
     "faults",
     "nearest",
     "parse",

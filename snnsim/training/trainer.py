@@ -10,10 +10,8 @@ import numpy as np
 
 from snnsim.config import TrainSpec
 from snnsim.datasets import Dataset
-from snnsim.encoders import encode
 from snnsim.errors import DivergedError
-from snnsim.evaluation import Evaluation, analog, evaluate
-from snnsim.layers.base import SampleKeys
+from snnsim.evaluation import Evaluation, batch_input, evaluate
 from snnsim.losses import make_loss
 from snnsim.network import Network
 from snnsim.progress import Progress
@@ -51,6 +49,8 @@ class Trainer:
         Called with all rows so far, after the checkpoint of an epoch is written.
     threads
         Workers; changes no bit of the result.
+    shift
+        Every epoch moves each sample by up to so many pixels along each axis.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Trainer:
         threads: int | None,
         progress: Progress,
         on_epoch: Callable[[list[dict[str, Any]]], None],
+        shift: int = 0,
     ) -> None:
         self.network = network
         self.dataset = dataset
@@ -75,6 +76,7 @@ class Trainer:
         self.threads = threads
         self.progress = progress
         self.on_epoch = on_epoch
+        self.shift = shift
         self.loss = make_loss(settings.loss)
         self.penalties = make_penalties(settings.regularizers)
         network.check_loss(self.loss)
@@ -122,9 +124,16 @@ class Trainer:
         loss = correct = spikes = seen = 0.0
         for k in range(self.batches):
             rows = order[k * size : (k + 1) * size]
-            keys = SampleKeys(self.seed, epoch, samples.index[rows])
-            x = analog(samples.x[rows], self.dataset.scale)
-            batch = encode(self.encoder, x, self.network.input_shape, keys)
+            batch = batch_input(
+                self.encoder,
+                self.network,
+                samples,
+                self.dataset.scale,
+                rows,
+                self.seed,
+                epoch=epoch,
+                shift=self.shift,
+            )
             step = self.network.train_step(batch, samples.y[rows], self.loss, self.penalties, threads=self.threads)
             if not np.isfinite(step.loss):
                 raise self._diverged(epoch, f"the loss became {step.loss} in step {k + 1}")

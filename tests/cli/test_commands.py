@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from datasets.event_builders import bin_members, write_members
 
 SMALL = ("data.limit=40", "train.epochs=1", "network.0.dense=8", "encoder.direct.num_steps=3")
 
@@ -137,7 +138,8 @@ def test_data_lists_and_explains_sets(snnsim: Any) -> None:
     """What there is, whether it is here, and where it comes from."""
     listed = snnsim("data", "list")
     assert listed.returncode == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["name", "digits", "mnist", "fashion-mnist"]
+    names = ["name", "digits", "mnist", "fashion-mnist", "nmnist", "yin-yang", "randman"]
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == names
 
     told = snnsim("data", "info", "mnist")
     assert told.returncode == 0
@@ -327,3 +329,25 @@ def test_an_interrupted_run_keeps_its_checkpoint(command: str, tmp_path: Path) -
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "--resume" in err
+
+
+def test_bad_recordings_are_skipped_on_request(snnsim: Any, tmp_path: Path) -> None:
+    """`--skip-bad` of run, eval and predict counts and reports what it leaves out; without it they stop."""
+    members = bin_members(each=10) | {"Train/0/00001.bin": b"\0" * 12}
+    write_members(tmp_path / "d", members)
+    (tmp_path / "c.yaml").write_text(
+        "data: {events: d}\nencoder: {events: {time_window: 1000}}\nnetwork: [{dense: 2}, li]\ntrain: {epochs: 1}\n"
+    )
+    message = "c.yaml:1:16: data.events: d/Train/0/00001.bin: record 2 is truncated"
+    assert one_message(snnsim("run", "c.yaml", "--out", "a")).startswith(message)
+
+    ran = snnsim("run", "c.yaml", "--out", "a", "--skip-bad")
+    assert ran.returncode == 0
+    assert "skipped damaged recordings, 1 in all: d/Train/0/00001.bin" in ran.stderr
+
+    tested = snnsim("eval", "a", "--data", "d", "--skip-bad", "--json")
+    assert json.loads(tested.stdout)["test"]["samples"] == 19
+    assert "skipped damaged recordings, 1 in all" in tested.stderr
+    predicted = snnsim("predict", "a", "d", "--skip-bad")
+    assert len(predicted.stdout.splitlines()) == 20
+    assert "1 in all" in predicted.stderr

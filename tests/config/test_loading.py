@@ -39,7 +39,7 @@ def test_data_and_network_suffice(write: Any) -> None:
     resolved = loaded.config.resolved()
     assert {key: value for key, value in resolved.items() if key != "network"} == {
         "seed": 0,
-        "data": {"name": "digits"},
+        "data": {"name": "digits", "skip_bad": False, "augment": {"shift": 0}},
         "encoder": {"direct": {"num_steps": 20}},
         "train": {
             "epochs": 10,
@@ -66,7 +66,7 @@ def test_paths_are_stored_absolute(write: Any, tmp_path: Path) -> None:
     """A stored configuration means the same file in every folder."""
     config = load(write(GOOD), ["data.npz=sub/x.npz", "train.init=runs/a", "energy.profile=p.yaml"]).config.resolved()
 
-    assert config["data"] == {"npz": str(tmp_path / "sub" / "x.npz")}
+    assert config["data"]["npz"] == str(tmp_path / "sub" / "x.npz")
     assert config["train"]["init"] == str(tmp_path / "runs" / "a")
     assert config["energy"]["profile"] == str(tmp_path / "p.yaml")
 
@@ -89,7 +89,8 @@ train:
 
     assert refused(write(text)) == [
         "c.yaml:1:7: seed: must be a whole number (got 'yes')",
-        "c.yaml:2:14: data.name: must be one of digits, mnist, fashion-mnist (got 'mnits'); did you mean 'mnist'?",
+        "c.yaml:2:14: data.name: must be one of digits, mnist, fashion-mnist, nmnist, yin-yang, randman (got 'mnits'); "
+        "did you mean 'mnist'?",
         "c.yaml:2:28: data.limit: must be >= 1 (got 0)",
         "c.yaml:4:5: network.0.dense: missing key 'out'",
         "c.yaml:5:10: network.1.li.betta: unknown key; did you mean 'beta'?",
@@ -122,7 +123,8 @@ def test_the_file_is_named_as_on_the_command_line(write: Any, tmp_path: Path) ->
         ("data: {name: digits}\n", "c.yaml:1:1: missing key 'network'"),
         (
             "network: [li]\ndata: {}\n",
-            "c.yaml:2:7: data: needs a name (digits, mnist, fashion-mnist) or npz, a file of arrays",
+            "c.yaml:2:7: data: needs a name (digits, mnist, fashion-mnist, nmnist, yin-yang, randman), npz, "
+            "a file of arrays, or events, a file or folder of recordings",
         ),
         ("network: [li]\ndata: {name: digits, npz: x}\n", "c.yaml:2:27: data.npz: give name or npz, not both"),
         ("network: []\ndata: {name: digits}\n", "c.yaml:1:10: network: must have at least 1 entry (got an empty list)"),
@@ -177,7 +179,10 @@ def test_errors_found_later_get_their_place(write: Any) -> None:
 def test_plain_data_is_validated_alike() -> None:
     """A configuration stored in a model has no lines, but the same rules."""
     with pytest.raises(ConfigError) as caught:
-        from_mapping({"data": {"name": "digits"}, "network": [{"dense": 0}]}, filename="model.npz")
+        from_mapping(
+            {"data": {"name": "digits", "skip_bad": False, "augment": {"shift": 0}}, "network": [{"dense": 0}]},
+            filename="model.npz",
+        )
 
     assert str(caught.value) == "model.npz: network.0.dense.out: must be >= 1 (got 0)"
 

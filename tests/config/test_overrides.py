@@ -82,10 +82,12 @@ def test_rival_keys_replace_each_other() -> None:
     """A file of arrays takes the place of a data set, a time constant that of beta, and back."""
     config = resolved("data.npz=/x.npz", "network.3.li.tau_mem=10", "network.3.li.dt=1")
 
-    assert config["data"] == {"npz": "/x.npz"}
+    assert config["data"]["npz"] == "/x.npz"
+    assert "name" not in config["data"]
     assert config["network"][3]["li"] == {"tau_mem": 10.0, "dt": 1.0, "discretization": "exp", "readout": "mean"}
     again = from_mapping(config, ["data.name=mnist", "network.3.li.beta=0.5"]).config.resolved()
-    assert again["data"] == {"name": "mnist"}
+    assert again["data"]["name"] == "mnist"
+    assert "npz" not in again["data"]
     assert again["network"][3]["li"] == {"beta": 0.5, "readout": "mean"}
 
 
@@ -126,7 +128,11 @@ def test_null_takes_an_optional_value_away() -> None:
         ("train.epochs=0", "must be >= 1 (got 0)"),
         ("trian.epochs=3", "trian: unknown key; did you mean 'train'?"),
         ("encoder.rte.num_steps=3", "encoder.rte: unknown encoder; did you mean 'rate'?"),
-        ("data.name=mnits", "must be one of digits, mnist, fashion-mnist (got 'mnits'); did you mean 'mnist'?"),
+        (
+            "data.name=mnits",
+            "must be one of digits, mnist, fashion-mnist, nmnist, yin-yang, randman (got 'mnits'); "
+            "did you mean 'mnist'?",
+        ),
         ("network.1.lfi.beta=1", "network.1.lfi: unknown layer; did you mean 'lif'?"),
         ("network.0.lif.beta=1", "network.0 is a 'dense' layer; to put a 'lif' there, set network.0={lif: ...}"),
         ("network.9=lif", "network has 4 entries, numbered from 0"),

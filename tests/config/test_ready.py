@@ -9,7 +9,7 @@ from snnsim.datasets import list_datasets
 
 def test_the_ready_configurations() -> None:
     """These names run from any folder."""
-    assert config_names() == ["digits", "fashion-mnist", "mnist", "mnist-rate"]
+    assert config_names() == ["digits", "fashion-mnist", "mnist", "mnist-rate", "nmnist-mlp", "randman", "yin-yang"]
 
 
 @pytest.mark.parametrize("name", config_names())

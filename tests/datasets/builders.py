@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.datasets.catalog import CATALOG, TEST_FILES, TRAIN_FILES, DataFile, DatasetInfo
+from snnsim.spec.data import Randman, YinYang
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 IMAGES, LABELS = TEST_FILES
@@ -21,6 +22,12 @@ class Request:
 
     name: str | None = None
     npz: str | Path | None = None
+    events: str | Path | None = None
+    yin_yang: YinYang | None = None
+    randman: Randman | None = None
+    sensor: list[int] | None = None
+    classes: list[str] | None = None
+    skip_bad: bool = False
     limit: int | None = None
 
 

@@ -26,7 +26,7 @@ def test_npz(tmp_path: Path) -> None:
 
     assert (found.name, found.classes, found.input_shape, found.scale) == ("own.npz", 4, (6,), 1.0)
     assert [len(found.train), len(found.valid), len(found.test)] == [29, 3, 8]
-    assert found.train.x.dtype == np.float32
+    assert found.train.values.dtype == np.float32
     assert found.train.y.dtype == np.int64
     np.testing.assert_array_equal(found.test.x, X[found.test.index])
 
@@ -55,7 +55,7 @@ def test_bytes_stay_bytes() -> None:
     """uint8 values are neither copied into floats nor changed; their scale is 1/255."""
     found = from_arrays(np.arange(240, dtype=np.uint8).reshape(40, 6), Y)
 
-    assert found.train.x.dtype == np.uint8
+    assert found.train.values.dtype == np.uint8
     assert found.scale == 1 / 255
 
 

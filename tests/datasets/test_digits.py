@@ -8,6 +8,7 @@ from datasets.builders import Request
 from snnsim.datasets import info, load
 from snnsim.datasets.digits import read_digits
 from snnsim.datasets.locate import shipped
+from snnsim.datasets.samples import as_values
 from snnsim.errors import DataError
 
 
@@ -24,11 +25,12 @@ def test_sizes() -> None:
 def test_values() -> None:
     """Pixels are whole numbers 0..16; the first rows are the published ones."""
     raw = read_digits()
+    x = as_values(raw.x)
 
     assert raw.x.shape == (1797, 1, 8, 8)
-    assert raw.x.dtype == np.uint8
-    assert (int(raw.x.min()), int(raw.x.max())) == (0, 16)
-    assert raw.x[0, 0, 0].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
+    assert x.dtype == np.uint8
+    assert (int(x.min()), int(x.max())) == (0, 16)
+    assert x[0, 0, 0].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
     assert raw.y[:12].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
     assert np.bincount(raw.y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 

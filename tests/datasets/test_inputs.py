@@ -46,7 +46,7 @@ def test_mnist_by_name_needs_its_test_files_only(tmp_path: Path, small_mnist: di
 
     samples, scale = load_test("mnist", tmp_path, IMAGE)
 
-    assert samples.x.tobytes() == small_mnist[IMAGES][16:]
+    assert samples.values.tobytes() == small_mnist[IMAGES][16:]
     assert samples.index.tolist() == list(range(20))
     assert scale == 1 / 255
 
@@ -60,7 +60,7 @@ def test_idx(tmp_path: Path, gzipped: bool, whole_folder: bool) -> None:
 
     samples, scale = load_test(str(where), None, IMAGE)
 
-    np.testing.assert_array_equal(samples.x[:, 0], X)
+    np.testing.assert_array_equal(samples.values[:, 0], X)
     np.testing.assert_array_equal(samples.y, Y)
     assert scale == 1 / 255
 
@@ -72,7 +72,7 @@ def test_whole_folder_of_a_set(tmp_path: Path, small_mnist: dict[str, bytes]) ->
 
     samples, _ = load_test(str(tmp_path), None, IMAGE)
 
-    assert samples.x.tobytes() == small_mnist[IMAGES][16:]
+    assert samples.values.tobytes() == small_mnist[IMAGES][16:]
 
 
 def test_content_counts_not_names(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_content_counts_not_names(tmp_path: Path) -> None:
 
     for where in (str(folder), archive):
         samples, _ = load_test(where, None, IMAGE)
-        np.testing.assert_array_equal(samples.x[:, 0], X)
+        np.testing.assert_array_equal(samples.values[:, 0], X)
         np.testing.assert_array_equal(samples.y, Y)
 
 
@@ -94,11 +94,11 @@ def test_npz_is_all_of_it(tmp_path: Path) -> None:
     """All rows of x are taken, in their order; a test part in the file goes before."""
     samples, scale = load_test(saved(tmp_path / "a.npz", x=X / 255, y=Y), None, IMAGE)
     assert samples.index.tolist() == list(range(20))
-    assert samples.x.dtype == np.float32
+    assert samples.values.dtype == np.float32
     assert scale == 1.0
 
     samples, _ = load_test(saved(tmp_path / "b.npz", x=X, y=Y, x_test=X[:7], y_test=Y[:7]), None, IMAGE)
-    np.testing.assert_array_equal(samples.x[:, 0], X[:7])
+    np.testing.assert_array_equal(samples.values[:, 0], X[:7])
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_shape_is_fitted(tmp_path: Path, given: tuple[int, ...], wanted: tuple[i
     found = load_inputs(saved(tmp_path / "x.npz", x=X.reshape(given)), None, wanted)
 
     assert found.x.shape == (20, *wanted)
-    assert found.x.tobytes() == X.tobytes()
+    assert found.values.tobytes() == X.tobytes()
 
 
 @pytest.mark.parametrize(("given", "wanted"), [((20, 4, 4), (15,)), ((20, 4, 4), (4, 2, 2)), ((20, 16), (1, 4, 5))])
@@ -178,7 +178,7 @@ def test_unknown(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"mnits: neither a file or folder, nor a data set \(digits, mnist"):
         load_inputs("mnits", None, IMAGE)
-    with pytest.raises(DataError, match=r"x\.csv: neither an \.npz archive nor an IDX file"):
+    with pytest.raises(DataError, match=r"x\.csv: neither recordings, nor an \.npz archive, nor an IDX file"):
         load_inputs(str(text), None, IMAGE)
 
 

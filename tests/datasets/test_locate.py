@@ -106,6 +106,9 @@ def test_list(tmp_path: Path, small_mnist: dict[str, bytes]) -> None:
         ("digits", True),
         ("mnist", True),
         ("fashion-mnist", False),
+        ("nmnist", False),
+        ("yin-yang", True),
+        ("randman", True),
     ]
     assert all(entry.summary and "\n" not in entry.summary for entry in found)
 
@@ -127,6 +130,6 @@ def test_unknown_name() -> None:
     """A misspelt name is an error with the right one."""
     with pytest.raises(DataError, match=r"no data set is called 'mnits' \(known: digits, .*did you mean 'mnist'"):
         info("mnits")
-    with pytest.raises(DataError, match=r"known: digits, mnist, fashion-mnist\)$") as caught:
+    with pytest.raises(DataError, match=r"known: digits, mnist, fashion-mnist, nmnist, yin-yang, randman\)$") as caught:
         load(Request("xyz"))
     assert caught.value.path == ("data", "name")

@@ -17,7 +17,7 @@ def test_small_set(tmp_path: Path, small_mnist: dict[str, bytes], gzipped: bool)
 
     assert (found.name, found.input_shape, found.classes, found.scale) == ("mnist", (1, 4, 4), 10, 1 / 255)
     assert [len(found.train), len(found.valid), len(found.test)] == [45, 5, 20]
-    assert found.test.x.tobytes() == small_mnist[IMAGES][16:]
+    assert found.test.values.tobytes() == small_mnist[IMAGES][16:]
     assert found.test.y.tolist() == list(small_mnist[LABELS][8:])
     assert found.test.index.tolist() == list(range(20))
 
@@ -78,7 +78,7 @@ def test_genuine_sets(real_data: Path, name: str, mean: float) -> None:
 
     assert [len(found.train), len(found.valid), len(found.test)] == [54000, 6000, 10000]
     assert found.train.x.shape[1:] == found.input_shape == (1, 28, 28)
-    assert found.train.x.dtype == np.uint8
-    total = int(found.train.x.sum(dtype=np.int64)) + int(found.valid.x.sum(dtype=np.int64))
+    assert found.train.values.dtype == np.uint8
+    total = int(found.train.values.sum(dtype=np.int64)) + int(found.valid.values.sum(dtype=np.int64))
     assert round(total * found.scale / (60000 * 784), 4) == mean
     assert np.bincount(found.test.y, minlength=10).sum() == 10000

@@ -139,7 +139,7 @@ def test_own_test_part_is_used() -> None:
 
     assert len(parts.train) + len(parts.valid) == 30
     assert parts.test.index.tolist() == list(range(12))
-    assert parts.test.x[:, 0].tolist() == list(range(1000, 1012))
+    assert parts.test.values[:, 0].tolist() == list(range(1000, 1012))
 
 
 @pytest.mark.parametrize(
