@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from snnsim.accounting import InputCounts, LayerCounts, RunCounts
 from snnsim.events import Events
 from snnsim.layers.base import Affine, Analog, FloatArray, Gradient, Layer, MicroBatch, Signal
+from snnsim.layers.neurons import FiringNeurons
 from snnsim.layers.readout import LeakyIntegrators, StepReadout, step_logits, step_readout
 from snnsim.layers.simple import Flatten
 
@@ -178,8 +179,10 @@ def _input_events(signal: Signal, steps: int) -> NDArray[np.int64]:
 
 
 def fan_outs(layers: Sequence[Layer]) -> dict[int, NDArray[np.int64]]:
-    """Return the fan-out of every layer with weights."""
-    return {layer.index: layer.fan_out() for layer in layers if isinstance(layer, Affine)}
+    """Return the fan-out of every layer with weights, recurrent ones included."""
+    fan_out = {layer.index: layer.fan_out() for layer in layers if isinstance(layer, Affine)}
+    recurrent = [layer for layer in layers if isinstance(layer, FiringNeurons) and layer.firing.recurrent]
+    return fan_out | {layer.index: layer.recurrent_fan_out() for layer in recurrent}
 
 
 def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:
@@ -187,9 +190,13 @@ def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:
     return [layer for layer in layers[:-1] if layer.fires]
 
 
-def next_with_weights(layers: Sequence[Layer], index: int) -> Affine:
-    """Return the first layer with weights after ``index``."""
-    return next(layer for layer in layers[index + 1 :] if isinstance(layer, Affine))
+def spike_fan_out(layers: Sequence[Layer], firing: Layer) -> NDArray[np.int64]:
+    """Return how many synapses a spike of each neuron reaches, in the next layer and its own, int64 [N]."""
+    following = next(layer for layer in layers[firing.index + 1 :] if isinstance(layer, Affine))
+    reached = following.fan_out()[:, 0]
+    if isinstance(firing, FiringNeurons) and firing.firing.recurrent:
+        reached = reached + firing.recurrent_fan_out()[:, 0]
+    return reached
 
 
 def parameters_of(layers: Sequence[Layer]) -> dict[str, FloatArray]:

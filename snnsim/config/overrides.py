@@ -14,6 +14,7 @@ from snnsim.spec import Choice, LayerChoice, Spec, spec_kind
 _RIVALS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"name"}), frozenset({"npz"})),
     (frozenset({"beta"}), frozenset({"tau_mem", "dt", "discretization"})),
+    (frozenset({"alpha"}), frozenset({"tau_syn"})),
 )
 
 

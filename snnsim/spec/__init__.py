@@ -14,8 +14,10 @@ from snnsim.spec.choices import Choice, Spec, nearest, show, spec_kind
 from snnsim.spec.encoding import Direct, EncoderChoice, Rate
 from snnsim.spec.faults import Fault, faults
 from snnsim.spec.layers import (
+    Alif,
     Atan,
     Boxcar,
+    CubaLif,
     Dense,
     Dropout,
     FastSigmoid,
@@ -55,6 +57,7 @@ from snnsim.spec.training import (
 __all__ = [
     "Adam",
     "AdamW",
+    "Alif",
     "Atan",
     "Boxcar",
     "Choice",
@@ -62,6 +65,7 @@ __all__ = [
     "Cosine",
     "CountMse",
     "CrossEntropy",
+    "CubaLif",
     "Dense",
     "Direct",
     "Dropout",
