@@ -112,8 +112,8 @@ class Events:
         """
         if self.num_steps < 1 or self.batch < 1:
             raise InputError(f"events: {self.batch} samples of {self.num_steps} steps")
-        if self.indptr.dtype != np.int64 or self.indices.dtype != np.int32:
-            raise InputError("events: indptr must be int64 and indices int32")
+        if self.indptr.dtype != np.int64 or self.indices.dtype != np.int32 or self.indices.ndim != 1:
+            raise InputError("events: indptr must be int64 and indices int32, each of one axis")
         if self.indptr.shape != (self.batch * self.num_steps + 1,) or self.indptr[0] != 0:
             raise InputError("events: indptr must begin with 0 and have batch * num_steps + 1 entries")
         if (np.diff(self.indptr) < 0).any() or self.indptr[-1] != self.indices.size:
@@ -124,8 +124,10 @@ class Events:
         same = buckets[1:] == buckets[:-1]
         if (np.diff(self.indices)[same] <= 0).any():
             raise InputError("events: the indices of a bucket must be sorted, each at most once")
-        if self.values is not None and (self.values.shape != self.indices.shape or not np.isfinite(self.values).all()):
-            raise InputError("events: there must be one finite value per event")
+        if self.values is not None:
+            fits = self.values.shape == self.indices.shape and self.values.dtype == np.float32
+            if not fits or not np.isfinite(self.values).all() or not self.values.all():
+                raise InputError("events: there must be one finite value per event, float32 and not zero")
 
     def __repr__(self) -> str:
         kind = "binary" if self.values is None else "graded"

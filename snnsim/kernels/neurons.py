@@ -184,8 +184,9 @@ def _surrogate(code: int, sharpness: np.float32, u: FloatArray, threshold: Float
             h[j] = half / (ONE + y * y)
     elif code == SIGMOID:
         for j in range(h.size):
-            y = ONE / (ONE + np.exp(-sharpness * abs(u[j] - threshold[j])))
-            h[j] = sharpness * y * (ONE - y)
+            # y (1 - y) written so that no digits cancel where y is near 1.
+            e = np.exp(-sharpness * abs(u[j] - threshold[j]))
+            h[j] = sharpness * e / ((ONE + e) * (ONE + e))
     elif code == TRIANGLE:
         for j in range(h.size):
             h[j] = max(NIL, ONE - abs(u[j] - threshold[j]) / sharpness) / sharpness

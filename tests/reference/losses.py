@@ -1,0 +1,135 @@
+"""Losses and penalties, means over the batch, each with its gradient; and a network's loss with its gradients."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference.backward import backward
+from reference.forward import Array, Layers, Parameters, Trace, forward, named, readout_of
+
+Labels = NDArray[np.int64]
+
+
+def softmax(z: Array) -> Array:
+    """Return the softmax over the last axis."""
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def cross_entropy(z: Array, y: Labels, label_smoothing: float = 0.0) -> tuple[float, Array]:
+    """Return ``-sum_k q_k log softmax(z)_k``, q the one-hot label smoothed towards 1/K, and its gradient, z [B, K]."""
+    batch, classes = z.shape
+    q = (1 - label_smoothing) * np.eye(classes)[y] + label_smoothing / classes
+    shifted = z - z.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(-(q * log_p).sum() / batch), (softmax(z) - q) / batch
+
+
+def step_cross_entropy(steps: Array, y: Labels, label_smoothing: float = 0.0) -> tuple[float, Array]:
+    """Return the mean over the steps of the cross entropy of each step's logits, and its gradient [T, B, K]."""
+    parts = [cross_entropy(z, y, label_smoothing) for z in steps]
+    gradient = np.stack([gradient for _, gradient in parts]) / len(steps)
+    return sum(loss for loss, _ in parts) / len(steps), gradient
+
+
+def count_mse(
+    counts: Array, y: Labels, steps: int, correct: float = 1.0, incorrect: float = 0.0
+) -> tuple[float, Array]:
+    """Return the mean over batch and classes of ``(count - rate T)^2`` and its gradient, counts [B, K]."""
+    rate = np.where(np.eye(counts.shape[1])[y] == 1, correct, incorrect)
+    error = counts - rate * steps
+    return float((error**2).mean()), 2 * error / error.size
+
+
+@dataclass
+class Penalty:
+    """A penalty's mean over the batch, with its gradient of hidden spikes (layer to [B, N]) and of logits."""
+
+    value: float
+    spikes: dict[int, Array] = field(default_factory=dict)
+    logits: Array | None = None
+
+
+def penalty(choice: dict[str, Any], network: Layers, trace: Trace) -> Penalty:
+    """Return a penalty; those on spikes look at the firing layers before the last layer."""
+    ((name, options),) = choice.items()
+    weight = options["weight"]
+    if name == "logit_l2":
+        batch = len(trace.logits)
+        return Penalty(weight * float((trace.logits**2).sum()) / batch, {}, 2 * weight * trace.logits / batch)
+    hidden = {index: s for index, s in trace.spikes.items() if index < len(network) - 1}
+    if not hidden:
+        return Penalty(0.0)
+    if name == "spike_l1":
+        batch = len(trace.logits)
+        spikes = sum(float(s.sum()) for s in hidden.values())
+        return Penalty(weight * spikes / batch, {i: np.full(s.shape[1:], weight / batch) for i, s in hidden.items()})
+    if name == "synops":
+        fan_out = {index: outputs_after(network, index) for index in hidden}
+        return synops(weight, options.get("budget", 0.0), hidden, fan_out)
+    if name == "rate_upper":
+        return rate_bound(weight, options.get("max_rate", 0.5), 1, hidden)
+    return rate_bound(weight, options.get("min_rate", 0.01), -1, hidden)
+
+
+def outputs_after(network: Layers, index: int) -> int:
+    """Return how many synapses leave each neuron of a layer: the outputs of the next dense layer."""
+    following = (named(layer) for layer in network[index + 1 :])
+    return int(next(options["out"] for name, options in following if name == "dense"))
+
+
+def synops(weight: float, budget: float, hidden: Mapping[int, Array], fan_out: Mapping[int, int]) -> Penalty:
+    """Return ``weight max(0, S - budget)``, S the synapses that a sample's spikes reach; flat at the budget itself."""
+    reached = np.sum([fan_out[index] * s.sum(axis=(0, 2)) for index, s in hidden.items()], axis=0)
+    over = np.where(reached > budget, weight, 0.0)[:, None] / reached.size
+    gradient = {index: np.broadcast_to(over * fan_out[index], s.shape[1:]) for index, s in hidden.items()}
+    return Penalty(weight * float(np.maximum(reached - budget, 0).mean()), gradient)
+
+
+def rate_bound(weight: float, bound: float, sign: int, hidden: Mapping[int, Array]) -> Penalty:
+    """Return ``weight max(0, sign (rate - bound))^2`` summed over neurons, rate in spikes per step."""
+    total, gradient = 0.0, {}
+    for index, s in hidden.items():
+        beyond = np.maximum(sign * (s.mean(axis=0) - bound), 0)
+        total += weight * float((beyond**2).sum()) / s.shape[1]
+        gradient[index] = 2 * weight * sign * beyond / len(s) / s.shape[1]
+    return Penalty(total, gradient)
+
+
+def loss_and_gradients(
+    network: Layers,
+    parameters: Parameters,
+    x: NDArray[Any],
+    y: Labels,
+    *,
+    loss: dict[str, Any],
+    regularizers: Sequence[dict[str, Any]] = (),
+    input_coding: str = "events",
+    masks: Mapping[int, NDArray[Any]] | None = None,
+) -> tuple[float, dict[str, Array], Trace]:
+    """Return a network's loss, the gradients of its parameters, and what happened on the way forward."""
+    trace = forward(network, parameters, x, input_coding=input_coding, masks=masks)
+    ((name, options),) = loss.items()
+    on_steps = on_logits = None
+    if name == "step_cross_entropy":
+        value, on_steps = step_cross_entropy(trace.step_logits, y, **options)
+    elif name == "count_mse":
+        value, on_counts = count_mse(trace.step_logits.sum(axis=0), y, len(x), **options)
+        on_logits = on_counts * (len(x) if readout_of(network) == "mean" else 1)  # a rate is a count over T
+    else:
+        value, on_logits = cross_entropy(trace.logits, y, **options)
+    on_spikes: dict[int, Array] = {i: np.zeros(s.shape[1:]) for i, s in trace.spikes.items()}
+    for choice in regularizers:
+        extra = penalty(choice, network, trace)
+        value += extra.value
+        for index, gradient in extra.spikes.items():
+            on_spikes[index] = on_spikes[index] + gradient
+        if extra.logits is not None:
+            on_logits = extra.logits + (0 if on_logits is None else on_logits)
+    gradients = backward(
+        network, parameters, trace, logits=on_logits, step_logits=on_steps, spikes=on_spikes, masks=masks
+    )
+    return value, gradients, trace

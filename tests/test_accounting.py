@@ -1,0 +1,117 @@
+"""Counters are exact integers: equal to brute force, whatever the path, the threads and the batches."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import COUNTERS, assert_same_counts, brute_force_counts
+from strategies import Problem, problems
+
+from snnsim import Network
+from snnsim.accounting import LayerCounts, RunCounts
+from snnsim.results import BatchRun
+
+
+def run_all(problem: Problem, network: Network, **options: object) -> BatchRun:
+    arguments = {"record": ("spikes", "membrane"), "threads": 1} | dict(problem.options) | options
+    return network.run(problem.input, **arguments)  # type: ignore[arg-type]
+
+
+@given(st.one_of(problems(), problems(ann=True)))
+def test_counters_equal_brute_force(problem: Problem) -> None:
+    """Every counter of every layer and sample is what plain loops over steps, inputs and outputs count."""
+    network = problem.network()
+    run = run_all(problem, network)
+    records, inputs = brute_force_counts(problem, network, run)
+    assert run.counts.input.events.tolist() == inputs
+    for layer, expected in zip(run.counts, records, strict=True):
+        for name in COUNTERS:
+            counter = getattr(layer, name)
+            assert counter.dtype == np.int64
+            assert (name, counter.tolist()) == (name, expected[name])
+
+
+@pytest.mark.parametrize("coding", ["events", "direct"])
+def test_neurobench_example(coding: str) -> None:
+    """NeuroBench's documented example has 4 effective and 9 dense operations; a zero weight is structural only."""
+    network = Network.from_config([{"dense": {"out": 3, "bias": False}}, "li"], input_shape=(3,))
+    network.parameters["0.weight"][...] = [[1.3, 0, -3.2], [0, 1.2, -5.1], [-1.1, 2.7, 0]]
+    counts = network.run([[[0, 1.3, -1]]], input_coding=coding).counts[0]
+    assert (counts.synops_effective, counts.macs, counts.acs) == (4, 4, 0)
+    assert (counts.synops_structural, counts.macs_dense) == (6, 9)
+
+
+@given(problems())
+def test_invariants(problem: Problem) -> None:
+    """ACs and MACs are the effective synops, of which there are at most the structural, and those at most dense."""
+    counts = run_all(problem, problem.network()).counts
+    for layer in counts:
+        effective = layer.synops_effective + layer.synops_recurrent_effective
+        assert np.array_equal(layer.acs + layer.macs, effective)
+        assert (layer.synops_effective <= layer.synops_structural).all()
+        assert (layer.synops_structural <= layer.macs_dense).all()
+        if layer.macs_once.any():
+            assert problem.coding == "direct"
+            assert np.array_equal(layer.macs_once * problem.steps, layer.macs)
+        assert not layer.undelivered.any()
+
+
+@given(problems())
+def test_counters_do_not_depend_on_execution(problem: Problem) -> None:
+    """Path, threads and what is recorded change no counter."""
+    network = problem.network()
+    expected = run_all(problem, network)
+    for path in ("events", "dense"):
+        assert_same_counts(run_all(problem, network, path=path), expected)
+    assert_same_counts(run_all(problem, network, threads=2, record=()), expected)
+
+
+@given(problems(), st.data())
+def test_counters_do_not_depend_on_the_batch_split(problem: Problem, data: st.DataObject) -> None:
+    """A sample's counters are the same in a batch of its own as beside others."""
+    network = problem.network()
+    whole = run_all(problem, network).counts
+    b = data.draw(st.integers(0, problem.batch - 1))
+    # The kind of the events is that of the whole batch, also where a part happens to hold only ones.
+    x = problem.input
+    part = x[:, b : b + 1] if isinstance(x, np.ndarray) else x.samples(b, b + 1)
+    alone = network.run(part, threads=1, **problem.options).counts
+    assert alone.input.events[0] == whole.input.events[b]
+    for one, layer in zip(alone, whole, strict=True):
+        for name in COUNTERS:
+            assert getattr(one, name)[0] == getattr(layer, name)[b]
+
+
+@given(problems())
+def test_totals_are_sums(problem: Problem) -> None:
+    """RunCounts.total sums a counter over the layers, totals over samples too, and join keeps every sample."""
+    counts = run_all(problem, problem.network()).counts
+    for name in COUNTERS:
+        per_layer = [getattr(layer, name) for layer in counts]
+        assert np.array_equal(counts.total(name), np.sum(per_layer, axis=0))
+        assert counts.totals()[name] == sum(int(counter.sum()) for counter in per_layer)
+    assert counts.totals()["input_events"] == counts.input.events.sum()
+    twice = RunCounts.join([counts, counts])
+    assert len(twice) == len(counts)
+    assert twice.input.events.tolist() == counts.input.events.tolist() * 2
+    assert twice.total("spikes").tolist() == counts.total("spikes").tolist() * 2
+
+
+def test_counting_nothing() -> None:
+    """A layer without a counter has zeros, int64, one per sample."""
+    zeros = LayerCounts.zeros(3)
+    for name in COUNTERS:
+        assert getattr(zeros, name).tolist() == [0, 0, 0]
+        assert getattr(zeros, name).dtype == np.int64
+    assert set(zeros.totals()) == set(COUNTERS)
+
+
+def test_counters_beyond_float32_stay_exact() -> None:
+    """Counts above 2^24, where float32 sums skip integers, are exact."""
+    size, steps = 512, 65
+    network = Network.from_config([{"dense": size}, "li"], input_shape=(size,))
+    network.parameters["0.weight"][...] = 1
+    network.parameters["0.weight"][0, 0] = 0
+    counts = network.run(np.ones((steps, 1, size)), threads=1).counts[0]
+    assert counts.synops_structural[0] == steps * size * size > 2**24
+    assert counts.acs[0] == steps * (size * size - 1)

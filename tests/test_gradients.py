@@ -1,0 +1,265 @@
+"""Gradients against the reference's backpropagation through time, in float64 and by hand."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from problems import Problem, assert_alive, assert_gradients_agree, make_problem
+from reference import backward as by_hand
+from reference.surrogates import derivative
+
+from snnsim import surrogates
+
+Layer = dict[str, Any]
+
+SURROGATES = ("fast_sigmoid", "superspike", "atan", "sigmoid", "triangle", "boxcar", "straight_through")
+RESETS = list(itertools.product(("subtract", "zero", "none"), (False, True), (">", ">="), (True, False)))
+LI_READOUTS = ("mean", "sum", "max", "last")
+CROSS_ENTROPIES: list[dict[str, Any]] = [
+    {"cross_entropy": {}},
+    {"cross_entropy": {"label_smoothing": 0.2}},
+    {"step_cross_entropy": {}},
+    {"step_cross_entropy": {"label_smoothing": 0.2}},
+]
+COUNT_MSE: dict[str, Any] = {"count_mse": {"correct": 0.8, "incorrect": 0.1}}
+REGULARIZERS: list[dict[str, Any]] = [
+    {"spike_l1": {"weight": 0.1}},
+    {"synops": {"weight": 0.02}},
+    {"synops": {"weight": 0.02, "budget": 70.0}},
+    {"rate_upper": {"weight": 2.0, "max_rate": 0.25}},
+    {"rate_lower": {"weight": 2.0, "min_rate": 0.6}},
+    {"logit_l2": {"weight": 0.3}},
+]
+
+
+def lif(**options: Any) -> Layer:
+    return {"lif": {"beta": 0.75, "threshold": 0.75, **options}}
+
+
+def two_hidden(end: Layer | None = None, **options: Any) -> list[Layer]:
+    """Return dense, LIF, dense, LIF, dense and an end."""
+    return [{"dense": 8}, lif(**options), {"dense": 7}, lif(**options), {"dense": 4}, end or {"li": {"beta": 0.75}}]
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize(("reset", "reset_delay", "spike_at", "detach_reset"), RESETS)
+def test_every_neuron(surrogate: str, reset: str, reset_delay: bool, spike_at: str, detach_reset: bool) -> None:
+    """Each surrogate with each reset, delay, spike test and detachment has the reference's gradients."""
+    network = two_hidden(
+        surrogate=surrogate, reset=reset, reset_delay=reset_delay, spike_at=spike_at, detach_reset=detach_reset
+    )
+    for seed in (1, 2):
+        assert_alive(*assert_gradients_agree(make_problem(network, seed=seed)))
+
+
+@pytest.mark.parametrize(
+    "surrogate", [*SURROGATES, {"atan": 5.0}, {"sigmoid": {"slope": 4.0}}, {"boxcar": 0.1}], ids=str
+)
+def test_surrogates_to_their_last_digits(surrogate: str | dict[str, Any]) -> None:
+    """Near the threshold and far from it, h is right relative to itself: silent layers learn by its tail."""
+    x = np.arange(-640, 641) / 256
+    found = surrogates.derivative(surrogate, x)
+    np.testing.assert_allclose(found, derivative(surrogate, x), rtol=2e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_a_detached_reset_changes_the_gradient(reset: str, seed: int) -> None:
+    """The cases above differ: with the gradient through the reset, the first layer's is another one."""
+    detached, attached = (
+        assert_gradients_agree(make_problem(two_hidden(reset=reset, detach_reset=choice), seed=seed))[1]
+        for choice in (True, False)
+    )
+    assert np.abs(detached["0.weight"] - attached["0.weight"]).max() > 0.01 * np.abs(detached["0.weight"]).max()
+
+
+@pytest.mark.parametrize(("reset", "reset_delay", "spike_at", "detach_reset"), RESETS)
+def test_membranes_at_the_threshold(reset: str, reset_delay: bool, spike_at: str, detach_reset: bool) -> None:
+    """Where membranes meet the threshold exactly, both take the same side, forwards and back, and the tests differ."""
+    neuron = lif(
+        beta=0.5,
+        threshold=1.0,
+        reset=reset,
+        reset_delay=reset_delay,
+        spike_at=spike_at,
+        detach_reset=detach_reset,
+    )
+    network: list[Layer] = [{"dense": 4}, neuron, {"dense": 3}, {"li": {}}]
+    problem = make_problem(network, steps=3, batch=6)
+    weight = np.full((4, 9), 0.25, np.float32)
+    parameters = {**problem.parameters, "0.weight": weight, "0.bias": np.zeros(4, np.float32)}
+    trace, gradients = assert_gradients_agree(problem.with_(parameters=parameters))
+    assert_alive(trace, gradients)
+    at_threshold = trace.membrane[1] == 1
+    assert at_threshold[:-1].any()
+    assert (trace.spikes[1][at_threshold] == (spike_at == ">=")).all()
+
+
+@st.composite
+def neurons(draw: st.DrawFn, size: int) -> Layer:
+    """Draw an ``if`` or ``lif`` layer of some size, its values shared or one per neuron."""
+    name = draw(st.sampled_from(("lif", "if")))
+    quarter = st.integers(0, 4).map(lambda k: k / 4)
+    threshold = st.integers(64, 320).map(lambda k: k / 256)
+    options: dict[str, Any] = {
+        "threshold": draw(threshold | st.lists(threshold, min_size=size, max_size=size)),
+        "reset": draw(st.sampled_from(("subtract", "zero", "none"))),
+        "reset_delay": draw(st.booleans()),
+        "spike_at": draw(st.sampled_from((">", ">="))),
+        "detach_reset": draw(st.booleans()),
+        "surrogate": draw(st.sampled_from(SURROGATES)),
+    }
+    if name == "lif":
+        options["beta"] = draw(quarter | st.lists(quarter, min_size=size, max_size=size))
+    return {name: options}
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    """Draw a network of one to three hidden layers, any end, any sizes, and a batch."""
+    network: list[Layer] = []
+    for _ in range(draw(st.integers(1, 3))):
+        size = draw(st.integers(1, 12))
+        network += [{"dense": {"out": size, "bias": draw(st.booleans())}}, draw(neurons(size))]
+    classes = draw(st.integers(2, 5))
+    beta = st.integers(0, 4).map(lambda k: k / 4)
+    ends = st.sampled_from(LI_READOUTS).flatmap(
+        lambda readout: st.fixed_dictionaries(
+            {
+                "beta": beta | st.lists(beta, min_size=classes, max_size=classes),
+                "readout": st.just(readout),
+            }
+        )
+    )
+    network += [{"dense": classes}, {"li": draw(ends)}]
+    return make_problem(
+        network,
+        seed=draw(st.integers(0, 2**20)),
+        steps=draw(st.integers(1, 5)),
+        batch=draw(st.integers(1, 6)),
+        inputs=draw(st.integers(1, 10)),
+        drive=draw(st.sampled_from((0.25, 1.0, 2.0))),
+        loss=draw(st.sampled_from(CROSS_ENTROPIES)),
+        regularizers=draw(st.lists(st.sampled_from(REGULARIZERS), max_size=2)),
+        input_coding=draw(st.sampled_from(("events", "direct"))),
+    )
+
+
+@settings(max_examples=150)
+@given(problem=problems())
+def test_any_small_network(problem: Problem) -> None:
+    """Any network of LIF and IF layers, with values per layer or per neuron, has the reference's gradients."""
+    assert_gradients_agree(problem)
+
+
+@pytest.mark.parametrize(("steps", "batch"), [(1, 1), (1, 5), (5, 1), (5, 70)])
+@pytest.mark.parametrize("input_coding", ["events", "direct"])
+def test_steps_and_batches(input_coding: str, steps: int, batch: int) -> None:
+    """One step, one sample, and a batch of several micro-batches."""
+    network = two_hidden(detach_reset=False)
+    problem = make_problem(network, seed=4, steps=steps, batch=batch, drive=2.0, input_coding=input_coding)
+    assert_alive(*assert_gradients_agree(problem))
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_a_silent_layer(surrogate: str) -> None:
+    """Nothing fires: what follows gets no weight gradient; what precedes, as much as the surrogate reaches."""
+    network = [{"dense": 8}, lif(threshold=16.0, surrogate=surrogate), {"dense": 4}, {"li": {"beta": 0.75}}]
+    trace, gradients = assert_gradients_agree(make_problem(network))
+    assert not trace.spikes[1].any()
+    assert not gradients["2.weight"].any()
+    assert gradients["2.bias"].any()
+    assert gradients["0.weight"].any() == (surrogate not in ("triangle", "boxcar"))
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
+def test_a_saturated_layer(reset: str, surrogate: str) -> None:
+    """Every neuron fires at every step."""
+    options = lif(threshold=0.25, reset=reset, surrogate=surrogate, detach_reset=False)
+    problem = make_problem([{"dense": 8}, options, {"dense": 4}, {"li": {"beta": 0.75}}])
+    weight = np.abs(problem.parameters["0.weight"])
+    parameters = {**problem.parameters, "0.weight": weight, "0.bias": np.full(8, 0.375, np.float32)}
+    trace, gradients = assert_gradients_agree(problem.with_(parameters=parameters))
+    assert trace.spikes[1].all()
+    assert np.abs(gradients["2.weight"]).max() > 0
+
+
+@pytest.mark.parametrize("readout", LI_READOUTS)
+@pytest.mark.parametrize("loss", CROSS_ENTROPIES, ids=str)
+@pytest.mark.parametrize("beta", [0.5, [0.25, 0.5, 0.75, 1.0]], ids=["one", "each"])
+def test_losses_on_leaky_integrators(readout: str, loss: dict[str, Any], beta: float | list[float]) -> None:
+    """Every readout of ``li`` under every loss that takes it."""
+    network = two_hidden({"li": {"beta": beta, "readout": readout}})
+    assert_alive(*assert_gradients_agree(make_problem(network, seed=5, loss=loss)))
+
+
+@pytest.mark.parametrize("readout", ["count", "rate"])
+@pytest.mark.parametrize("loss", [*CROSS_ENTROPIES, COUNT_MSE], ids=str)
+def test_losses_on_firing_readouts(readout: str, loss: dict[str, Any]) -> None:
+    """Both readouts of firing neurons under every loss."""
+    network = two_hidden(lif(readout=readout))
+    assert_alive(*assert_gradients_agree(make_problem(network, seed=6, loss=loss)))
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=str)
+@pytest.mark.parametrize("end", [{"li": {"beta": 0.75, "readout": "max"}}, lif(readout="count")], ids=["li", "lif"])
+@pytest.mark.parametrize("loss", [{"cross_entropy": {}}, {"step_cross_entropy": {}}], ids=str)
+def test_regularizers(regularizer: dict[str, Any], end: Layer, loss: dict[str, Any]) -> None:
+    """Every regulariser adds the reference's loss and gradient, and the gradient is another one without it."""
+    problem = make_problem(two_hidden(end), seed=8, loss=loss)
+    _, plain = assert_gradients_agree(problem)
+    trace, gradients = assert_gradients_agree(problem.with_(regularizers=[regularizer]))
+    assert_alive(trace, gradients)
+    assert np.abs(gradients["0.weight"] - plain["0.weight"]).max() > 0.01 * np.abs(plain["0.weight"]).max()
+
+
+def test_regularizers_together() -> None:
+    """Regularisers add up."""
+    problem = make_problem(two_hidden(), seed=8, regularizers=REGULARIZERS, input_coding="direct")
+    assert_alive(*assert_gradients_agree(problem))
+
+
+@pytest.mark.parametrize("p", [0.5, 0.75])
+@pytest.mark.parametrize("input_coding", ["events", "direct"])
+def test_dropout(input_coding: str, p: float) -> None:
+    """Dropped inputs, spikes and currents send no gradient, kept ones are scaled: given the mask, as the reference."""
+    drop: Layer = {"dropout": p}
+    network = [drop, {"dense": 8}, drop, lif(), drop, {"dense": 6}, lif(), drop, {"dense": 4}, {"li": {"beta": 0.75}}]
+    problem = make_problem(network, seed=3, batch=9, inputs=12, drive=2.0, input_coding=input_coding)
+    masks = problem.masks(problem.snnsim())
+    assert all(0 < np.count_nonzero(mask) < mask.size for mask in masks.values())
+    assert_alive(*assert_gradients_agree(problem))
+
+
+@pytest.mark.parametrize("loss", CROSS_ENTROPIES, ids=str)
+@pytest.mark.parametrize("input_coding", ["events", "direct"])
+def test_anns(input_coding: str, loss: dict[str, Any]) -> None:
+    """A network of ``relu`` has the gradients of an ANN, also on events and with dropout."""
+    network: list[str | Layer] = ["flatten", {"dense": 8}, "relu", {"dense": 6}, {"relu": {}}, {"dense": 4}]
+    for layers in (network, [*network[:3], {"dropout": 0.5}, *network[3:]]):
+        problem = make_problem(layers, seed=2, input_coding=input_coding, loss=loss)
+        assert_alive(*assert_gradients_agree(problem))
+    assert_gradients_agree(make_problem(network, regularizers=[{"logit_l2": {"weight": 0.1}}], loss=loss))
+
+
+@pytest.mark.parametrize("part", ["carried", "derivative", "spread", "through_integration"])
+def test_a_wrong_sign_is_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison fails when any one part of the reference has the wrong sign."""
+    problem = make_problem(two_hidden(detach_reset=False), seed=1)
+    assert_gradients_agree(problem)
+    right = getattr(by_hand, part)
+    monkeypatch.setattr(by_hand, part, lambda *arguments: -right(*arguments))
+    with pytest.raises(AssertionError, match="gradient of"):
+        assert_gradients_agree(problem)
+
+
+@pytest.mark.parametrize("factor", [1.001, 0.999])
+def test_a_small_error_is_noticed(factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison fails when the surrogate is off by a thousandth."""
+    monkeypatch.setattr(by_hand, "derivative", lambda *arguments: factor * derivative(*arguments))
+    with pytest.raises(AssertionError, match="gradient of"):
+        assert_gradients_agree(make_problem(two_hidden(), seed=1))
