@@ -12,6 +12,8 @@ from snnsim import Events, Network
 
 FloatArray = NDArray[np.float32]
 
+LEARNED = (".beta", ".alpha", ".threshold")
+
 seeds = st.integers(0, 2**32 - 1)
 
 # How many of a train's places hold an event: nothing, a single few, the usual, nearly all, all.
@@ -71,8 +73,9 @@ class Problem:
         network = Network.from_config(self.layers, input_shape=self.input_shape, seed=self.seed % 1000)
         if self.exact:
             rng = np.random.default_rng(self.seed)
-            for parameter in network.parameters.values():
-                parameter[...] = exact_values(rng, parameter.shape)
+            for name, parameter in network.parameters.items():
+                if not name.endswith(LEARNED):  # these keep the values of their options
+                    parameter[...] = exact_values(rng, parameter.shape)
         return network
 
 
@@ -84,15 +87,22 @@ def firing_layers(draw: st.DrawFn, size: int, readout: str | None = None) -> dic
         "reset": draw(st.sampled_from(["subtract", "zero", "none"])),
         "reset_delay": draw(st.booleans()),
         "spike_at": draw(st.sampled_from([">", ">="])),
+        "recurrent": draw(st.booleans()),
+        "learn_threshold": draw(st.booleans()),
     }
     if draw(st.booleans()):
         options["threshold"] = [0.25 + k / 8 for k in range(size)]
     if readout is not None:
         options["readout"] = readout
-    name = draw(st.sampled_from(["lif", "if"]))
-    if name == "lif":
-        betas: list[Any] = [0.0, 0.5, 0.9, 1.0, [k / size for k in range(size)]]
-        options["beta"] = draw(st.sampled_from(betas))
+    name = draw(st.sampled_from(["lif", "if", "cuba_lif", "alif"]))
+    decays: list[Any] = [0.0, 0.5, 0.9, 1.0, [k / size for k in range(size)]]
+    if name != "if":
+        options |= {"beta": draw(st.sampled_from(decays)), "learn_beta": draw(st.booleans())}
+    if name == "cuba_lif":
+        options |= {"alpha": draw(st.sampled_from(decays)), "learn_alpha": draw(st.booleans())}
+    if name == "alif":
+        adaptations: list[Any] = [0.0, 0.1, 2.0, [k / 8 for k in range(size)]]
+        options |= {"rho": draw(st.sampled_from(decays)), "adaptation": draw(st.sampled_from(adaptations))}
     return {name: options}
 
 
