@@ -192,8 +192,8 @@ def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:
 
 def spike_fan_out(layers: Sequence[Layer], firing: Layer) -> NDArray[np.int64]:
     """Return how many synapses a spike of each neuron reaches, in the next layer and its own, int64 [N]."""
-    following = next(layer for layer in layers[firing.index + 1 :] if isinstance(layer, Affine))
-    reached = following.fan_out()[:, 0]
+    following = next((layer for layer in layers[firing.index + 1 :] if isinstance(layer, Affine)), None)
+    reached = np.zeros(firing.size, np.int64) if following is None else following.fan_out()[:, 0]
     if isinstance(firing, FiringNeurons) and firing.firing.recurrent:
         reached = reached + firing.recurrent_fan_out()[:, 0]
     return reached

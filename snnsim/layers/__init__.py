@@ -47,7 +47,7 @@ def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Ge
                 require_memory(4 * int(np.prod(shape)) ** 2, at)
             return FiringNeurons(index, choice.name, shape, _firing(options, shape, at), options.readout, rng)
         case spec.Li() as options:
-            beta = _values(options.decay(), shape, (*at, "beta"))
+            beta = _values(options.decay(), shape, (*at, options.written("beta")))
             return LeakyIntegrators(index, shape, beta, options.readout)
         case spec.Flatten():
             return Flatten(index, shape)
@@ -62,10 +62,11 @@ def _firing(options: spec.Lif | spec.If | spec.CubaLif | spec.Alif, shape: Shape
     def values(value: float | list[float], key: str) -> float | list[float]:
         return _values(value, shape, (*at, key))
 
-    synaptic = values(options.decay("alpha"), "alpha") if isinstance(options, spec.CubaLif) else None
+    beta = "beta" if isinstance(options, spec.If) else options.written("beta")
+    synaptic = values(options.decay("alpha"), options.written("alpha")) if isinstance(options, spec.CubaLif) else None
     adaptive = options if isinstance(options, spec.Alif) else None
     return Firing(
-        beta=values(options.decay(), "beta"),
+        beta=values(options.decay(), beta),
         threshold=values(options.threshold, "threshold"),
         reset=options.reset,
         reset_delay=options.reset_delay,

@@ -169,6 +169,11 @@ class _Leaky(Spec):
             return given
         return [self._factor(one) for one in tau] if isinstance(tau, list) else self._factor(tau)
 
+    def written(self, name: str) -> str:
+        """Return the key that a decay was given by: itself, or its time constant."""
+        tau = next(tau for decay, tau, _ in self.DECAYS if decay == name)
+        return name if getattr(self, tau) is None else tau
+
     def _factor(self, tau: float) -> float:
         ratio = (self.dt or 0.0) / tau
         return 1.0 - ratio if self.discretization == "euler" else math.exp(-ratio)
