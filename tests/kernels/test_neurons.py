@@ -198,9 +198,10 @@ def backward_by_hand(
     }
     n = cell.threshold.size
     zeros = np.zeros(n)
-    as_float64 = [array.astype(np.float64) if array.size else zeros for array in cell.values]
+    alpha, rho, adaptation = (array.astype(np.float64) if array.size else zeros for array in cell.values)
     weight = cell.recurrent.T.astype(np.float64) if cell.recurrent.size else np.zeros((n, n))
-    neuron = Neuron(options, cell.beta.astype(np.float64), cell.threshold.astype(np.float64), *as_float64, weight)
+    beta, threshold = cell.beta.astype(np.float64), cell.threshold.astype(np.float64)
+    neuron = Neuron(options, beta, threshold, alpha, rho, adaptation, weight)
     exact = States(*(np.asarray(a, np.float64) for a in vars(states).values()))
     delta, values = through_spikes(gradient.astype(np.float64).swapaxes(0, 1), exact, neuron)
     return delta.swapaxes(0, 1), np.stack([values["beta"], values["alpha"], values["threshold"]])
