@@ -125,8 +125,8 @@ def backward(
     """
     gradient = _readout_gradient(plan, result, logit_gradient, step_gradient)
     stop = len(plan.layers) if plan.step_weights is None else plan.end + (plan.end < len(plan.layers) - 1)
-    # Below the first layer with weights nobody needs a gradient.
-    lowest = plan.begin if plan.stem is not None else _first_with_weights(plan.layers)
+    # Below the first layer with parameters nobody needs a gradient.
+    lowest = plan.begin if plan.stem is not None else _first_with_parameters(plan.layers)
     for layer in reversed(plan.layers[lowest:stop]):
         needs_inputs = layer.index > lowest or plan.stem is not None
         passed = layer.backward(gradient, micro, gradients[layer.index], needs_inputs)
@@ -156,8 +156,8 @@ def _readout_gradient(
     return Gradient(np.ascontiguousarray(step_gradient))
 
 
-def _first_with_weights(layers: Sequence[Layer]) -> int:
-    return next(layer.index for layer in layers if isinstance(layer, Affine))
+def _first_with_parameters(layers: Sequence[Layer]) -> int:
+    return next(layer.index for layer in layers if layer.parameters)
 
 
 def count(plan: Plan, network_input: Signal, result: Forward, micro: MicroBatch) -> RunCounts:

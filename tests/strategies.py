@@ -113,9 +113,11 @@ def dense_layers(draw: st.DrawFn, size: int) -> dict[str, Any]:
 
 
 @st.composite
-def spiking_layers(draw: st.DrawFn) -> list[Any]:
-    """Draw a spiking network with up to two hidden layers and any readout."""
+def spiking_layers(draw: st.DrawFn, inputs: int) -> list[Any]:
+    """Draw a spiking network with up to two hidden layers and any readout; the input may drive neurons directly."""
     layers: list[Any] = ["flatten"] if draw(st.booleans()) else []
+    if draw(st.integers(0, 3)) == 0:
+        layers.append(draw(firing_layers(inputs)))
     for size in draw(st.lists(st.sampled_from([1, 3, 8, 13]), max_size=2)):
         layers += [draw(dense_layers(size)), draw(firing_layers(size))]
         if draw(st.booleans()):
@@ -142,8 +144,8 @@ def ann_layers(draw: st.DrawFn) -> list[Any]:
 @st.composite
 def problems(draw: st.DrawFn, *, ann: bool = False, coding: str | None = None) -> Problem:
     """Draw a network with exact weights, and binary, graded or analog input for it."""
-    layers = draw(ann_layers() if ann else spiking_layers())
     input_shape = draw(st.sampled_from([(1,), (7,), (17,), (2, 3), (1, 4, 4)]))
+    layers = draw(ann_layers() if ann else spiking_layers(int(np.prod(input_shape))))
     steps, batch, seed = draw(st.integers(1, 6)), draw(st.integers(1, 5)), draw(seeds)
     rng = np.random.default_rng(seed)
     kind = draw(st.sampled_from(["binary", "graded", "direct"])) if coding is None else coding

@@ -121,6 +121,16 @@ def test_one_value_or_one_per_neuron(kind: str) -> None:
         assert per_neuron[f"3.{key}"].sum() == pytest.approx(float(shared[f"3.{key}"]), rel=1e-9)
 
 
+@pytest.mark.parametrize("input_coding", ["events", "direct"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("before", [[], ["flatten"], [{"dropout": 0.5}]], ids=str)
+def test_neurons_that_the_input_drives_without_weights(kind: str, before: list[Any], input_coding: str) -> None:
+    """Below the first dense layer too, learned values and recurrent weights have their gradients."""
+    neuron = KINDS[kind](recurrent=True, detach_reset=False, **learning(kind))
+    problem = make_problem([*before, neuron, {"dense": 4}, {"li": {"beta": 0.75}}], seed=4, input_coding=input_coding)
+    assert_alive(*assert_gradients_agree(problem))
+
+
 @pytest.mark.parametrize("change", [{"recurrent": True}, {"adaptation": 0.0}, {"rho": 0.0}, {"alpha": 0.0}], ids=str)
 def test_feedback_changes_the_gradient(change: dict[str, Any]) -> None:
     """The cases above have something to see: recurrent weights, adaptation and synaptic current each matter."""
@@ -205,8 +215,9 @@ def neurons(draw: st.DrawFn, size: int) -> Layer:
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     """Draw a network of one to three hidden layers, any end, any sizes, and a batch."""
-    network: list[Layer] = []
-    for _ in range(draw(st.integers(1, 3))):
+    inputs = draw(st.integers(1, 10))
+    network: list[Layer] = [draw(neurons(inputs))] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(1, 3 - len(network)))):
         size = draw(st.integers(1, 12))
         network += [{"dense": {"out": size, "bias": draw(st.booleans())}}, draw(neurons(size))]
     classes = draw(st.integers(2, 5))
@@ -225,7 +236,7 @@ def problems(draw: st.DrawFn) -> Problem:
         seed=draw(st.integers(0, 2**20)),
         steps=draw(st.integers(1, 5)),
         batch=draw(st.integers(1, 6)),
-        inputs=draw(st.integers(1, 10)),
+        inputs=inputs,
         drive=draw(st.sampled_from((0.25, 1.0, 2.0))),
         loss=draw(st.sampled_from(CROSS_ENTROPIES)),
         regularizers=draw(st.lists(st.sampled_from(REGULARIZERS), max_size=2)),

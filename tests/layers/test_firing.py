@@ -52,7 +52,7 @@ def test_a_recurrent_weight_points_from_its_column_to_its_row() -> None:
     """The spike of neuron 0 reaches neuron 1, one step later, by ``weight[1, 0]``."""
     layers = [{"if": {"threshold": 0.5, "reset": "none", "recurrent": True}}, {"dense": 1}, "li"]
     network = Network.from_config(layers, input_shape=(2,))
-    network.parameters["0.recurrent_weight"][...] = [[0, 0], [0.25, 0]]
+    network.parameters["0.recurrent_weight"][...] = [[0.0, 0.0], [0.25, 0.0]]
     x = np.zeros((3, 1, 2))
     x[0, 0, 0] = 1
     membrane = network.run(x, record="membrane").membrane[0]
