@@ -13,9 +13,13 @@ from snnsim.spec import Choice, LayerChoice, Spec, spec_kind
 # Keys of which only one group can be given: setting one of them takes the others' place.
 _RIVALS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"name"}), frozenset({"npz"})),
-    (frozenset({"beta"}), frozenset({"tau_mem", "dt", "discretization"})),
+    (frozenset({"beta"}), frozenset({"tau_mem"})),
     (frozenset({"alpha"}), frozenset({"tau_syn"})),
 )
+
+# Keys that go with the last of the time constants they belong to.
+_TIME_CONSTANTS = frozenset({"tau_mem", "tau_syn"})
+_OF_TIME_CONSTANTS = frozenset({"dt", "discretization"})
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,10 @@ class _Tree:
             return
         for groups in _RIVALS:
             if any(part in group for group in groups):
-                for name in (key for group in groups if part not in group for key in group):
+                taken = {key for group in groups if part not in group for key in group}
+                if taken & _TIME_CONSTANTS and not (node.keys() - taken) & _TIME_CONSTANTS:
+                    taken |= _OF_TIME_CONSTANTS
+                for name in taken:
                     if (*path[:-1], name) not in self.set_by_override:
                         node.pop(name, None)
 
