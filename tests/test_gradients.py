@@ -260,6 +260,13 @@ def test_steps_and_batches(input_coding: str, steps: int, batch: int) -> None:
     assert_alive(*assert_gradients_agree(problem))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_of_several_micro_batches_with_feedback(kind: str) -> None:
+    """Gradients of learned values and recurrent weights add up over the micro-batches that one worker carries."""
+    network = two_hidden_of(KINDS[kind](recurrent=True, **learning(kind)))
+    assert_alive(*assert_gradients_agree(make_problem(network, seed=4, batch=70)))
+
+
 @pytest.mark.parametrize("surrogate", SURROGATES)
 def test_a_silent_layer(surrogate: str) -> None:
     """Nothing fires: what follows gets no weight gradient; what precedes, as much as the surrogate reaches."""
