@@ -28,7 +28,7 @@ from snnsim.passes import (
     fan_outs,
     forward,
     hidden_firing,
-    next_with_weights,
+    spike_fan_out,
 )
 from snnsim.regularizers import HiddenSpikes, Penalties
 from snnsim.results import BatchStep, MicroRun
@@ -173,7 +173,7 @@ class Engine:
         for layer in layers:
             events = result.inputs[layer.index + 1]
             assert isinstance(events, Events)
-            hidden.append(HiddenSpikes(events, next_with_weights(self.layers, layer.index).fan_out()[:, 0]))
+            hidden.append(HiddenSpikes(events, spike_fan_out(self.layers, layer)))
         if not hidden:
             return terms
         extra = [np.zeros((micro.samples, layer.size)) for layer in layers]

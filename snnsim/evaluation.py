@@ -137,8 +137,10 @@ def evaluate(
         batch = batch_input(encoder, network, samples, scale, rows, seed)
         result = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step)
         steps = result.steps
-        z = result.step_logits if loss.per_step else result.logits
-        assert z is not None
+        z = result.logits
+        if loss.per_step:
+            assert result.step_logits is not None
+            z = np.moveaxis(result.step_logits, 0, 1)
         terms.append(loss(network.loss_input(loss, z, steps), samples.y[rows], steps)[0])
         predicted.append(result.logits.argmax(axis=1))
         input_events += _add(layers, result.counts)

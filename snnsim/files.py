@@ -66,8 +66,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         No such file, or it is damaged.
     """
     try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise InputError(f"{path}: not an .npz archive, or cut off")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # damaged archives raise nearly anything: zlib, struct, NotImplementedError, ...

@@ -223,6 +223,12 @@ class Network:
         """Return logits (or step logits) as a loss takes them: a rate readout's are counts over T."""
         return z.astype(np.float64) * logit_factor(loss, self.layers, steps)
 
+    def clip_parameters(self) -> None:
+        """Bring learned values back into their ranges after an update: beta, alpha in [0, 1], thresholds above 0."""
+        for layer in self.layers:
+            if isinstance(layer, FiringNeurons):
+                layer.clip()
+
     def check_loss(self, loss: Loss) -> None:
         """Check that a loss fits the readout.
 

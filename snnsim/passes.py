@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from snnsim.accounting import InputCounts, LayerCounts, RunCounts
 from snnsim.events import Events
 from snnsim.layers.base import Affine, Analog, FloatArray, Gradient, Layer, MicroBatch, Signal
+from snnsim.layers.neurons import FiringNeurons
 from snnsim.layers.readout import LeakyIntegrators, StepReadout, step_logits, step_readout
 from snnsim.layers.simple import Flatten
 
@@ -124,8 +125,8 @@ def backward(
     """
     gradient = _readout_gradient(plan, result, logit_gradient, step_gradient)
     stop = len(plan.layers) if plan.step_weights is None else plan.end + (plan.end < len(plan.layers) - 1)
-    # Below the first layer with weights nobody needs a gradient.
-    lowest = plan.begin if plan.stem is not None else _first_with_weights(plan.layers)
+    # Below the first layer with parameters nobody needs a gradient.
+    lowest = plan.begin if plan.stem is not None else _first_with_parameters(plan.layers)
     for layer in reversed(plan.layers[lowest:stop]):
         needs_inputs = layer.index > lowest or plan.stem is not None
         passed = layer.backward(gradient, micro, gradients[layer.index], needs_inputs)
@@ -134,7 +135,7 @@ def backward(
         gradient = passed
     if plan.stem is None:
         return None
-    return gradient.total if gradient.total is not None else gradient.values.sum(axis=1)
+    return gradient.over_constant().values[:, 0]
 
 
 def _readout_gradient(
@@ -155,8 +156,8 @@ def _readout_gradient(
     return Gradient(np.ascontiguousarray(step_gradient))
 
 
-def _first_with_weights(layers: Sequence[Layer]) -> int:
-    return next(layer.index for layer in layers if isinstance(layer, Affine))
+def _first_with_parameters(layers: Sequence[Layer]) -> int:
+    return next(layer.index for layer in layers if layer.parameters)
 
 
 def count(plan: Plan, network_input: Signal, result: Forward, micro: MicroBatch) -> RunCounts:
@@ -178,8 +179,10 @@ def _input_events(signal: Signal, steps: int) -> NDArray[np.int64]:
 
 
 def fan_outs(layers: Sequence[Layer]) -> dict[int, NDArray[np.int64]]:
-    """Return the fan-out of every layer with weights."""
-    return {layer.index: layer.fan_out() for layer in layers if isinstance(layer, Affine)}
+    """Return the fan-out of every layer with weights, recurrent ones included."""
+    fan_out = {layer.index: layer.fan_out() for layer in layers if isinstance(layer, Affine)}
+    recurrent = [layer for layer in layers if isinstance(layer, FiringNeurons) and layer.firing.recurrent]
+    return fan_out | {layer.index: layer.recurrent_fan_out() for layer in recurrent}
 
 
 def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:
@@ -187,9 +190,13 @@ def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:
     return [layer for layer in layers[:-1] if layer.fires]
 
 
-def next_with_weights(layers: Sequence[Layer], index: int) -> Affine:
-    """Return the first layer with weights after ``index``."""
-    return next(layer for layer in layers[index + 1 :] if isinstance(layer, Affine))
+def spike_fan_out(layers: Sequence[Layer], firing: Layer) -> NDArray[np.int64]:
+    """Return how many synapses a spike of each neuron reaches, in the next layer and its own, int64 [N]."""
+    following = next((layer for layer in layers[firing.index + 1 :] if isinstance(layer, Affine)), None)
+    reached = np.zeros(firing.size, np.int64) if following is None else following.fan_out()[:, 0]
+    if isinstance(firing, FiringNeurons) and firing.firing.recurrent:
+        reached = reached + firing.recurrent_fan_out()[:, 0]
+    return reached
 
 
 def parameters_of(layers: Sequence[Layer]) -> dict[str, FloatArray]:

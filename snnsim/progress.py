@@ -6,6 +6,7 @@ A bar for terminals lives with the command line; a notebook can bring its own cl
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol, TextIO
 
 
@@ -79,7 +80,9 @@ class Silent:
         """Say nothing."""
 
     def _write(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        # A run goes on where nobody reads its progress any more (`... | head`).
+        with suppress(BrokenPipeError):
+            print(text, file=self.stream, flush=True)
 
 
 class Lines(Silent):

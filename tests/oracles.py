@@ -94,13 +94,15 @@ def brute_force_counts(problem: Problem, network: Network, run: BatchRun) -> tup
             case "dense":
                 zeros |= _count_dense(signal, network.parameters, index, steps)
                 signal = _Signal(signal.values, "constant" if signal.kind == "constant" else "analog")
-            case "lif" | "if":
+            case "lif" | "if" | "cuba_lif" | "alif":
                 spikes = run.spikes[index]
                 signal = _Signal(spikes.reshape(steps, problem.batch, -1), "binary")
                 fired = [int(np.count_nonzero(spikes[:, b])) for b in range(problem.batch)]
                 zeros["spikes"] = fired
                 zeros["resets"] = fired if options["reset"] != "none" else zeros["resets"]
                 zeros["neuron_updates"] = [steps * signal.values.shape[2]] * problem.batch
+                if options["recurrent"]:
+                    zeros |= _count_recurrent(signal.values, network.parameters[f"{index}.recurrent_weight"])
             case "li":
                 zeros["neuron_updates"] = [steps * network.classes] * problem.batch
             case "relu":
@@ -143,3 +145,27 @@ def _count_dense(signal: _Signal, parameters: Mapping[str, FloatArray], index: i
     if f"{index}.bias" in parameters:
         record["bias_adds"] = [steps * outputs] * batch
     return record
+
+
+def _count_recurrent(spikes: FloatArray, weight: FloatArray) -> dict[str, Any]:
+    """Count what spikes [T, B, N] reach in their own layer, one step later; those of the last step reach nothing."""
+    steps, batch, n = spikes.shape
+    structural, effective, undelivered = [0] * batch, [0] * batch, [0] * batch
+    for t in range(steps):
+        for b in range(batch):
+            for i in range(n):
+                if spikes[t, b, i] == 0:
+                    continue
+                if t == steps - 1:
+                    undelivered[b] += 1
+                    continue
+                for o in range(n):
+                    structural[b] += 1
+                    effective[b] += int(weight[o, i] != 0)
+    return {
+        "synops_recurrent": structural,
+        "synops_recurrent_effective": effective,
+        "acs": effective,
+        "macs_dense": [steps * n * n] * batch,
+        "undelivered": undelivered,
+    }

@@ -12,6 +12,8 @@ from snnsim import Events, Network
 
 FloatArray = NDArray[np.float32]
 
+LEARNED = (".beta", ".alpha", ".threshold")
+
 seeds = st.integers(0, 2**32 - 1)
 
 # How many of a train's places hold an event: nothing, a single few, the usual, nearly all, all.
@@ -71,8 +73,9 @@ class Problem:
         network = Network.from_config(self.layers, input_shape=self.input_shape, seed=self.seed % 1000)
         if self.exact:
             rng = np.random.default_rng(self.seed)
-            for parameter in network.parameters.values():
-                parameter[...] = exact_values(rng, parameter.shape)
+            for name, parameter in network.parameters.items():
+                if not name.endswith(LEARNED):  # these keep the values of their options
+                    parameter[...] = exact_values(rng, parameter.shape)
         return network
 
 
@@ -84,15 +87,22 @@ def firing_layers(draw: st.DrawFn, size: int, readout: str | None = None) -> dic
         "reset": draw(st.sampled_from(["subtract", "zero", "none"])),
         "reset_delay": draw(st.booleans()),
         "spike_at": draw(st.sampled_from([">", ">="])),
+        "recurrent": draw(st.booleans()),
+        "learn_threshold": draw(st.booleans()),
     }
     if draw(st.booleans()):
         options["threshold"] = [0.25 + k / 8 for k in range(size)]
     if readout is not None:
         options["readout"] = readout
-    name = draw(st.sampled_from(["lif", "if"]))
-    if name == "lif":
-        betas: list[Any] = [0.0, 0.5, 0.9, 1.0, [k / size for k in range(size)]]
-        options["beta"] = draw(st.sampled_from(betas))
+    name = draw(st.sampled_from(["lif", "if", "cuba_lif", "alif"]))
+    decays: list[Any] = [0.0, 0.5, 0.9, 1.0, [k / size for k in range(size)]]
+    if name != "if":
+        options |= {"beta": draw(st.sampled_from(decays)), "learn_beta": draw(st.booleans())}
+    if name == "cuba_lif":
+        options |= {"alpha": draw(st.sampled_from(decays)), "learn_alpha": draw(st.booleans())}
+    if name == "alif":
+        adaptations: list[Any] = [0.0, 0.1, 2.0, [k / 8 for k in range(size)]]
+        options |= {"rho": draw(st.sampled_from(decays)), "adaptation": draw(st.sampled_from(adaptations))}
     return {name: options}
 
 
@@ -103,9 +113,11 @@ def dense_layers(draw: st.DrawFn, size: int) -> dict[str, Any]:
 
 
 @st.composite
-def spiking_layers(draw: st.DrawFn) -> list[Any]:
-    """Draw a spiking network with up to two hidden layers and any readout."""
+def spiking_layers(draw: st.DrawFn, inputs: int) -> list[Any]:
+    """Draw a spiking network with up to two hidden layers and any readout; the input may drive neurons directly."""
     layers: list[Any] = ["flatten"] if draw(st.booleans()) else []
+    if draw(st.integers(0, 3)) == 0:
+        layers.append(draw(firing_layers(inputs)))
     for size in draw(st.lists(st.sampled_from([1, 3, 8, 13]), max_size=2)):
         layers += [draw(dense_layers(size)), draw(firing_layers(size))]
         if draw(st.booleans()):
@@ -132,8 +144,8 @@ def ann_layers(draw: st.DrawFn) -> list[Any]:
 @st.composite
 def problems(draw: st.DrawFn, *, ann: bool = False, coding: str | None = None) -> Problem:
     """Draw a network with exact weights, and binary, graded or analog input for it."""
-    layers = draw(ann_layers() if ann else spiking_layers())
     input_shape = draw(st.sampled_from([(1,), (7,), (17,), (2, 3), (1, 4, 4)]))
+    layers = draw(ann_layers() if ann else spiking_layers(int(np.prod(input_shape))))
     steps, batch, seed = draw(st.integers(1, 6)), draw(st.integers(1, 5)), draw(seeds)
     rng = np.random.default_rng(seed)
     kind = draw(st.sampled_from(["binary", "graded", "direct"])) if coding is None else coding

@@ -53,7 +53,13 @@ def test_invariants(problem: Problem) -> None:
         if layer.macs_once.any():
             assert problem.coding == "direct"
             assert np.array_equal(layer.macs_once * problem.steps, layer.macs)
-        assert not layer.undelivered.any()
+        assert (layer.synops_recurrent_effective <= layer.synops_recurrent).all()
+        assert (layer.undelivered <= layer.spikes).all()
+        assert (layer.synops_recurrent <= layer.macs_dense).all()
+    for (options,), layer in zip((choice.values() for choice in problem.network().spec), counts, strict=True):
+        size = int(layer.neuron_updates[0]) // problem.steps
+        delivered = layer.spikes - layer.undelivered if options.get("recurrent") else 0
+        assert np.array_equal(layer.synops_recurrent, delivered * np.int64(size) + np.zeros(problem.batch, np.int64))
 
 
 @given(problems())
@@ -95,6 +101,36 @@ def test_totals_are_sums(problem: Problem) -> None:
     assert len(twice) == len(counts)
     assert twice.input.events.tolist() == counts.input.events.tolist() * 2
     assert twice.total("spikes").tolist() == counts.total("spikes").tolist() * 2
+
+
+def test_recurrent_counters_by_hand() -> None:
+    """Two neurons that fire at every of three steps reach four synapses a step, twice; one of them is zero."""
+    network = Network.from_config(
+        [{"if": {"threshold": 0.5, "reset": "zero", "recurrent": True}}, {"dense": 1}, "li"], input_shape=(2,)
+    )
+    network.parameters["0.recurrent_weight"][...] = [[1, 0], [2, 3]]
+    counts = network.run(np.ones((3, 1, 2)), record="spikes").counts[0]
+    expected = {
+        "spikes": 6,
+        "synops_structural": 0,
+        "synops_effective": 0,
+        "synops_recurrent": 8,
+        "synops_recurrent_effective": 6,
+        "undelivered": 2,
+        "acs": 6,
+        "macs_dense": 12,
+        "neuron_updates": 6,
+    }
+    assert {name: counts.totals()[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("kind", ["lif", "if", "cuba_lif", "alif"])
+def test_a_single_step_delivers_nothing(kind: str) -> None:
+    """With one step, every spike of a recurrent layer is undelivered."""
+    network = Network.from_config([{kind: {"threshold": 0.5, "recurrent": True}}, {"dense": 1}, "li"], input_shape=(9,))
+    counts = network.run(np.ones((1, 2, 9))).counts[0]
+    assert counts.undelivered.tolist() == counts.spikes.tolist() == [9, 9]
+    assert counts.synops_recurrent.tolist() == counts.acs.tolist() == [0, 0]
 
 
 def test_counting_nothing() -> None:

@@ -47,6 +47,17 @@ def test_recording_changes_no_bit(problem: Problem, record: tuple[str, ...]) -> 
         assert_same_bits(membrane, everything.membrane[index])
 
 
+def adapted(threshold: FloatArray, spikes: FloatArray, options: dict[str, Any]) -> FloatArray:
+    """Return what adaptive neurons are tested against, [T, B, N]."""
+    rho, adaptation = (np.asarray(options[key], np.float32) for key in ("rho", "adaptation"))
+    limits = np.empty_like(spikes)
+    trace = np.zeros_like(spikes[0])
+    for t in range(len(spikes)):
+        limits[t] = threshold + adaptation * trace
+        trace = rho * trace + spikes[t]
+    return limits
+
+
 @given(problems())
 def test_what_a_run_records(problem: Problem) -> None:
     """Spikes of firing layers, membranes of all with one; spikes are where the membrane passes the threshold."""
@@ -61,6 +72,8 @@ def test_what_a_run_records(problem: Problem) -> None:
     for index in firing:
         ((_, options),) = network.spec[index].items()
         threshold = np.asarray(options["threshold"], np.float32)
+        if "rho" in options:
+            threshold = adapted(threshold, run.spikes[index], options)
         above = run.membrane[index] > threshold
         reached = above if options["spike_at"] == ">" else run.membrane[index] >= threshold
         assert_same_bits(run.spikes[index], reached.astype(np.float32))
@@ -72,12 +85,29 @@ def test_what_a_run_records(problem: Problem) -> None:
 
 # Ordinary weights, sizes on both sides of tiles and of the rule for the path; narrow ones, where a BLAS may take
 # another routine for what is hardly a matrix.
+LEARN = {"learn_beta": True, "learn_threshold": True}
 NETWORKS: dict[str, list[Any]] = {
     "wide": [{"dense": 70}, {"lif": {"threshold": 0.2}}, {"dense": 33}, "lif", {"dense": 10}, "li"],
     "narrow": [{"dense": 1}, {"lif": {"threshold": 0.01}}, {"dense": 2}, "li"],
     "one output": [{"dense": 24}, {"if": {"threshold": 0.2}}, {"dense": 1}, {"li": {"readout": "last"}}],
     "per step": [{"dense": 31}, {"lif": {"threshold": 0.2}}, {"dense": 3}, {"li": {"readout": "max"}}],
     "firing readout": [{"dense": 31}, {"lif": {"threshold": 0.2}}, {"dense": 4}, {"lif": {"readout": "rate"}}],
+    "recurrent": [{"dense": 33}, {"lif": {"threshold": 0.2, "recurrent": True}}, {"dense": 4}, "li"],
+    "cuba": [
+        {"dense": 30},
+        {"cuba_lif": {"threshold": 0.3, "recurrent": True, **LEARN, "learn_alpha": True}},
+        {"dense": 4},
+        {"cuba_lif": {"threshold": 0.1, "recurrent": True, "readout": "count"}},
+    ],
+    "alif": [
+        {"dense": 31},
+        {"alif": {"threshold": 0.2, "recurrent": True, **LEARN}},
+        {"dense": 9},
+        {"alif": {"beta": [k / 9 for k in range(9)], "threshold": 0.05, **LEARN}},
+        {"dense": 3},
+        "li",
+    ],
+    "recurrent drive": [{"if": {"threshold": 0.9, "recurrent": True}}, {"dense": 9}, "li"],
     "no hidden layer": [{"dense": 7}, "li"],
     "drive without weights": [{"lif": {"threshold": 0.9}}, {"dense": 9}, "li"],
     "dropout": [{"dropout": 0.3}, {"dense": 20}, {"lif": {"threshold": 0.2}}, {"dropout": 0.5}, {"dense": 4}, "li"],
@@ -160,14 +190,16 @@ def test_permuting_samples_permutes_results(name: str, coding: str) -> None:
     st.integers(1, 20),
     st.sampled_from(CODINGS),
     st.sampled_from(["auto", "dense"]),
+    st.sampled_from([("lif", "cuba_lif"), ("alif", "lif"), ("cuba_lif", "alif")]),
     st.sets(st.integers(0, BATCH - 1), min_size=1, max_size=20),
 )
 def test_batch_independence_for_any_size(
-    inputs: int, size: int, steps: int, coding: str, path: str, picked: set[int]
+    inputs: int, size: int, steps: int, coding: str, path: str, kinds: tuple[str, str], picked: set[int]
 ) -> None:
     """Whatever the sizes of the products, some of the samples have the bits that they have among all."""
     problem = ordinary("wide", coding, inputs=inputs, steps=steps)
-    layers = [{"dense": size}, {"lif": {"threshold": 0.1}}, {"dense": size}, "lif", {"dense": 3}, "li"]
+    first, second = {"threshold": 0.1, "recurrent": True}, {"threshold": 0.3, "recurrent": True}
+    layers = [{"dense": size}, {kinds[0]: first}, {"dense": size}, {kinds[1]: second}, {"dense": 3}, "li"]
     network = Network.from_config(layers, input_shape=(inputs,), seed=size)
     whole = network.run(problem.input, record=ALL, path=path, threads=1, **problem.options)
     rows = np.array(sorted(picked))

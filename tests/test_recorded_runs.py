@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets.event_builders import bin_bytes, bin_members, some_hdf5, write_members, write_zip
 
+from datasets.event_builders import bin_bytes, bin_members, some_hdf5, write_members, write_zip
 from snnsim.config import from_mapping, load
 from snnsim.config.loading import LoadedConfig
 from snnsim.datasets import Recordings

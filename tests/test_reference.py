@@ -1,12 +1,14 @@
 """The reference implementation itself against the reference cases, in float64."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 from reading import Case, cases_of
-from reference.forward import forward
+from reference.backward import at_reset, through_spikes
+from reference.forward import Array, Neuron, States, fire, forward
 from reference.losses import loss_and_gradients
 from reference.optimizers import Optimizer, learning_rate
 from reference.surrogates import derivative
@@ -47,6 +49,60 @@ def test_gradients(case: Case) -> None:
     assert expected.keys() == gradients.keys()
     for name, gradient in expected.items():
         np.testing.assert_allclose(gradients[name], gradient, rtol=0, atol=EXACT * max(1, np.abs(gradient).max()))
+
+
+def tangents(cells: Neuron, states: States, current: Array, values: dict[str, Array]) -> Array:
+    """Return how spikes move when the current and the values do: the recurrence's derivative, forwards in time."""
+    moved = np.zeros_like(current)
+    du, di, da, ds, rest, spikes = (np.zeros_like(current[0]) for _ in range(6))
+    synaptic = np.zeros_like(current[0])
+    through = kept = taken = np.zeros_like(current[0])
+    for t in range(len(current)):
+        feedback = ds @ cells.recurrent.T + spikes @ values["recurrent_weight"].T
+        di = cells.alpha * di + values["alpha"] * synaptic + current[t] + feedback
+        du = kept * du + through * ds + values["beta"] * rest - taken * values["threshold"] + di
+        da = cells.rho * da + ds
+        x = states.membrane[t] - cells.threshold - cells.adaptation * states.trace[t]
+        ds = moved[t] = derivative(cells.options["surrogate"], x) * (du - values["threshold"] - cells.adaptation * da)
+        through, kept, taken = at_reset(cells, states.membrane[t], states.spikes[t])
+        rest, spikes, synaptic = states.rest[t], states.spikes[t], states.synaptic[t]
+    return moved
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.8], ids=["direct", "synaptic"])
+@pytest.mark.parametrize("adaptation", [0.0, 0.3], ids=["fixed", "adaptive"])
+@pytest.mark.parametrize(
+    ("reset", "reset_delay", "detach_reset"),
+    list(itertools.product(("subtract", "zero", "none"), (False, True), (False, True))),
+)
+def test_backwards_is_the_transpose_of_forwards(
+    reset: str, reset_delay: bool, detach_reset: bool, adaptation: float, alpha: float
+) -> None:
+    """For any change of current, decays, threshold and recurrent weights, both directions give the same change."""
+    rng = np.random.default_rng(5)
+    n = 6
+    options = {"reset": reset, "reset_delay": reset_delay, "detach_reset": detach_reset, "surrogate": "atan"}
+    recurrent = rng.normal(0, 0.3, (n, n))
+    cells = Neuron(
+        options,
+        rng.random(n),
+        rng.uniform(0.5, 1, n),
+        np.full(n, alpha),
+        rng.random(n),
+        np.full(n, adaptation),
+        recurrent,
+    )
+    states = fire(rng.normal(0.3, 0.7, (9, 3, n)), cells)
+    assert 0.1 < states.spikes.mean() < 0.9
+    g, current = rng.normal(size=(2, 9, 3, n))
+    moves = {key: rng.normal(size=n) for key in ("beta", "alpha", "threshold")}
+    moves["recurrent_weight"] = rng.normal(size=(n, n))
+    delta, values = through_spikes(g, states, cells)
+    for key in ("current", *moves):
+        only = {other: move * (other == key) for other, move in moves.items()}
+        forwards = (g * tangents(cells, states, current * (key == "current"), only)).sum()
+        backwards = (delta * current).sum() if key == "current" else (values[key] * moves[key]).sum()
+        assert backwards == pytest.approx(forwards, rel=1e-9, abs=1e-12), key
 
 
 @parametrize("surrogate")

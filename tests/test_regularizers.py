@@ -54,6 +54,19 @@ def test_spike_penalties_by_hand(choice: object, terms: list[float], gradient: l
     np.testing.assert_allclose(np.broadcast_to(gradients[0], (2, 3)), gradient, rtol=1e-12)
 
 
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_spikes_that_reach_no_further_weights(recurrent: bool) -> None:
+    """Spikes straight into the readout reach no synapse of a next layer; recurrent weights count."""
+    layers: list[Any] = [{"dense": 3}, {"lif": {"threshold": 0.01, "recurrent": recurrent}}, "li"]
+    network = Network.from_config(layers, input_shape=(2,), seed=1)
+    x, y = np.ones((4, 2, 2)), [0, 1]
+    spikes = int(network.run(x).counts[1].spikes.sum())
+    assert spikes
+    with_, _ = network.loss_and_gradients(x, y, regularizers=[{"synops": 1.0}])
+    without, _ = network.loss_and_gradients(x, y)
+    assert with_ - without == pytest.approx(3 * spikes / 2 if recurrent else 0)
+
+
 @pytest.mark.parametrize("choice", ALL[:-1], ids=str)
 def test_layers_add_up(choice: dict[str, Any]) -> None:
     """Two hidden layers cost what each costs; a budget is for both together."""

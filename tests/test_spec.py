@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from snnsim.errors import ConfigError
 from snnsim.spec import (
     Choice,
+    CubaLif,
     EncoderChoice,
     If,
     LayerChoice,
@@ -33,7 +34,14 @@ LIF_DEFAULTS = {
     "spike_at": ">",
     "surrogate": {"atan": {"alpha": 2.0}},
     "detach_reset": True,
+    "learn_beta": False,
+    "learn_threshold": False,
+    "recurrent": False,
 }
+IF_DEFAULTS = {key: value for key, value in LIF_DEFAULTS.items() if key not in ("beta", "learn_beta")}
+CUBA_DEFAULTS = {**LIF_DEFAULTS, "alpha": 0.8, "learn_alpha": False}
+ALIF_DEFAULTS = {**LIF_DEFAULTS, "rho": 0.97, "adaptation": 0.1}
+TAUS = {"tau_mem": 20.0, "tau_syn": 5.0, "dt": 1.0, "discretization": "exp"}
 
 
 def faults_of(layer: object) -> list[str]:
@@ -50,7 +58,28 @@ def faults_of(layer: object) -> list[str]:
         ("lif", {"lif": LIF_DEFAULTS}),
         ({"lif": None}, {"lif": LIF_DEFAULTS}),
         ({"lif": {}}, {"lif": LIF_DEFAULTS}),
-        ("if", {"if": {key: value for key, value in LIF_DEFAULTS.items() if key != "beta"}}),
+        ("if", {"if": IF_DEFAULTS}),
+        ("cuba_lif", {"cuba_lif": CUBA_DEFAULTS}),
+        ("alif", {"alif": ALIF_DEFAULTS}),
+        (
+            {"lif": {"recurrent": True, "learn_beta": True}},
+            {"lif": LIF_DEFAULTS | {"recurrent": True, "learn_beta": True}},
+        ),
+        ({"if": {"learn_threshold": True}}, {"if": IF_DEFAULTS | {"learn_threshold": True}}),
+        ({"cuba_lif": {"alpha": [0.5, 1]}}, {"cuba_lif": CUBA_DEFAULTS | {"alpha": [0.5, 1.0]}}),
+        ({"alif": {"adaptation": [0, 2]}}, {"alif": ALIF_DEFAULTS | {"adaptation": [0.0, 2.0]}}),
+        (
+            {"cuba_lif": {"tau_mem": 20, "tau_syn": 5, "dt": 1}},
+            {"cuba_lif": {key: value for key, value in (CUBA_DEFAULTS | TAUS).items() if key not in ("alpha", "beta")}},
+        ),
+        (
+            {"cuba_lif": {"tau_syn": 5, "dt": 1}},
+            {
+                "cuba_lif": {
+                    key: value for key, value in (CUBA_DEFAULTS | TAUS).items() if key not in ("alpha", "tau_mem")
+                }
+            },
+        ),
         ({"lif": {"surrogate": "boxcar"}}, {"lif": {**LIF_DEFAULTS, "surrogate": {"boxcar": {"width": 0.5}}}}),
         ({"lif": {"surrogate": {"atan": 3}}}, {"lif": {**LIF_DEFAULTS, "surrogate": {"atan": {"alpha": 3.0}}}}),
         ("li", {"li": {"beta": 0.9, "readout": "mean"}}),
@@ -146,10 +175,26 @@ def test_every_other_choice_resolves_to_all_its_keys(
             {"lif": {"beta": 2, "threshold": -1}},
             ["lif.beta: must be <= 1 (got 2)", "lif.threshold: must be > 0 (got -1)"],
         ),
+        ({"alif": {"rho": 1.5}}, ["alif.rho: must be <= 1 (got 1.5)"]),
+        ({"alif": {"rho": [0.5, -1]}}, ["alif.rho.1: must be >= 0 (got -1)"]),
+        ({"alif": {"adaptation": -0.1}}, ["alif.adaptation: must be >= 0 (got -0.1)"]),
+        ({"alif": {"adaptation": [0.1, -2]}}, ["alif.adaptation.1: must be >= 0 (got -2)"]),
+        ({"alif": {"adaptation": []}}, ["alif.adaptation: must have at least 1 entry (got an empty list)"]),
+        ({"alif": {"adaption": 0.1}}, ["alif.adaption: unknown key; did you mean 'adaptation'?"]),
+        ({"cuba_lif": {"alpha": 1.1}}, ["cuba_lif.alpha: must be <= 1 (got 1.1)"]),
+        ({"lif": {"recurrent": "yes"}}, ["lif.recurrent: must be true or false (got 'yes')"]),
+        ({"lif": {"learn_beta": 1}}, ["lif.learn_beta: must be true or false (got 1)"]),
         ({"lif": {"tau_mem": 0, "dt": 1}}, ["lif.tau_mem: must be > 0 (got 0)"]),
         ({"lif": {"tau_mem": 10}}, ["lif.dt: must be given with tau_mem, in the same unit"]),
         ({"lif": {"dt": 1}}, ["lif.dt: belongs to tau_mem, which is not given"]),
         ({"lif": {"beta": 0.9, "tau_mem": 10, "dt": 1}}, ["lif.tau_mem: give beta or tau_mem, not both"]),
+        ({"cuba_lif": {"alpha": 0.9, "tau_syn": 9, "dt": 1}}, ["cuba_lif.tau_syn: give alpha or tau_syn, not both"]),
+        ({"cuba_lif": {"tau_syn": 9}}, ["cuba_lif.dt: must be given with tau_syn, in the same unit"]),
+        ({"cuba_lif": {"dt": 1}}, ["cuba_lif.dt: belongs to tau_syn or tau_mem, which is not given"]),
+        (
+            {"cuba_lif": {"tau_syn": 1, "tau_mem": 9, "dt": 2, "discretization": "euler"}},
+            ["cuba_lif.discretization: euler needs dt <= tau_syn (got dt 2, tau_syn 1)"],
+        ),
         (
             {"li": {"tau_mem": [9, 1], "dt": 2, "discretization": "euler"}},
             ["li.discretization: euler needs dt <= tau_mem (got dt 2, tau_mem 1)"],
@@ -245,6 +290,26 @@ def test_decay_comes_from_beta_or_from_the_time_constant(layer: object, decay: f
 
 
 @pytest.mark.parametrize(
+    ("options", "alpha", "beta"),
+    [
+        ({}, 0.8, 0.9),
+        ({"alpha": [0.1, 0.2], "beta": 0.5}, [0.1, 0.2], 0.5),
+        ({"tau_syn": 5, "dt": 1}, math.exp(-0.2), 0.9),
+        ({"tau_mem": 10, "dt": 1}, 0.8, math.exp(-0.1)),
+        ({"tau_syn": [5, 10], "beta": 1, "dt": 1}, [math.exp(-0.2), math.exp(-0.1)], 1.0),
+        ({"tau_syn": 4, "tau_mem": 10, "dt": 1, "discretization": "euler"}, 0.75, 0.9),
+    ],
+)
+def test_both_decays_of_a_current_based_neuron(options: object, alpha: object, beta: object) -> None:
+    """Each decay is given itself, or by its own time constant, or has its default, whatever the other is."""
+    layer = parse_network([{"cuba_lif": options}])[0].options
+
+    assert isinstance(layer, CubaLif)
+    assert layer.decay("alpha") == alpha
+    assert layer.decay() == layer.decay("beta") == beta
+
+
+@pytest.mark.parametrize(
     ("kind", "written", "message"),
     [
         (OptimizerChoice, {"adam": {"lr": 0}}, "adam.lr: must be > 0 (got 0)"),
@@ -282,6 +347,6 @@ def test_the_schema_of_a_layer_allows_all_three_forms() -> None:
     schema = LayerChoice.model_json_schema()
     names, form = schema["anyOf"]
 
-    assert names == {"enum": ["dense", "lif", "if", "li", "flatten", "relu", "dropout"]}
+    assert names == {"enum": ["dense", "lif", "if", "cuba_lif", "alif", "li", "flatten", "relu", "dropout"]}
     assert form["minProperties"] == form["maxProperties"] == 1
     assert form["properties"]["dense"]["anyOf"][0] == {"maximum": 2**31 - 1, "minimum": 1, "type": "integer"}

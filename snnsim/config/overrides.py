@@ -19,8 +19,13 @@ _RIVALS: tuple[tuple[frozenset[str], ...], ...] = (
         frozenset({"yin-yang"}),
         frozenset({"randman"}),
     ),
-    (frozenset({"beta"}), frozenset({"tau_mem", "dt", "discretization"})),
+    (frozenset({"beta"}), frozenset({"tau_mem"})),
+    (frozenset({"alpha"}), frozenset({"tau_syn"})),
 )
+
+# Keys that go with the last of the time constants they belong to.
+_TIME_CONSTANTS = frozenset({"tau_mem", "tau_syn"})
+_OF_TIME_CONSTANTS = frozenset({"dt", "discretization"})
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,10 @@ class _Tree:
             return
         for groups in _RIVALS:
             if any(part in group for group in groups):
-                for name in (key for group in groups if part not in group for key in group):
+                taken = {key for group in groups if part not in group for key in group}
+                if taken & _TIME_CONSTANTS and not (node.keys() - taken) & _TIME_CONSTANTS:
+                    taken |= _OF_TIME_CONSTANTS
+                for name in taken:
                     if (*path[:-1], name) not in self.set_by_override:
                         node.pop(name, None)
 

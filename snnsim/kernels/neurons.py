@@ -20,6 +20,56 @@ NIL = np.float32(0)
 
 
 @kernel
+def _add_rows(indices: NDArray[np.int32], weight: FloatArray, out: FloatArray) -> None:
+    """Add the weight rows of some events to ``out`` [N], four rows a pass."""
+    j = 0
+    while j + 3 < indices.size:
+        w0 = weight[indices[j]]
+        w1 = weight[indices[j + 1]]
+        w2 = weight[indices[j + 2]]
+        w3 = weight[indices[j + 3]]
+        for k in range(out.size):
+            out[k] += (w0[k] + w1[k]) + (w2[k] + w3[k])
+        j += 4
+    while j < indices.size:
+        w0 = weight[indices[j]]
+        for k in range(out.size):
+            out[k] += w0[k]
+        j += 1
+
+
+@kernel
+def _add_products(factors: FloatArray, weight: FloatArray, out: FloatArray) -> None:
+    """Add ``sum_k factors[k] * weight[k]`` to ``out`` [N]; rows with factor zero are skipped, four rows a pass."""
+    k = 0
+    n = out.size
+    while k < n:
+        if k + 3 < n:
+            f0, f1, f2, f3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
+            if f0 != NIL or f1 != NIL or f2 != NIL or f3 != NIL:
+                w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
+                for j in range(n):
+                    out[j] += (f0 * w0[j] + f1 * w1[j]) + (f2 * w2[j] + f3 * w3[j])
+            k += 4
+        else:
+            f0 = factors[k]
+            w0 = weight[k]
+            for j in range(n):
+                out[j] += f0 * w0[j]
+            k += 1
+
+
+@kernel
+def _adapted(
+    fire_above: FloatArray, threshold: FloatArray, adaptation: FloatArray, trace: FloatArray, limit: FloatArray
+) -> None:
+    """Write where adapted neurons fire: above ``threshold + adaptation * a``, or for ``>=`` the float just below."""
+    for j in range(limit.size):
+        value = threshold[j] + adaptation[j] * trace[j]
+        limit[j] = value if fire_above[j] == threshold[j] else np.nextafter(value, np.float32(-np.inf))
+
+
+@kernel
 def integrate_and_fire(
     constant: FloatArray,
     membrane: FloatArray,
@@ -27,6 +77,10 @@ def integrate_and_fire(
     threshold: FloatArray,
     fire_above: FloatArray,
     reset: int,
+    alpha: FloatArray,
+    rho: FloatArray,
+    adaptation: FloatArray,
+    recurrent: FloatArray,
     state: FloatArray,
     fired: NDArray[np.uint8],
     words: NDArray[np.uint64],
@@ -37,36 +91,55 @@ def integrate_and_fire(
 
     ``membrane`` [M, T, N] holds the currents and is overwritten by the membrane before the reset; where currents are
     the same at every step they are ``constant`` [M, N] instead (otherwise empty). ``beta``, ``threshold``,
-    ``fire_above`` [N]; scratch: ``state`` [2, N], ``fired`` [N rounded up to 8] with ``words``, the same memory as
-    64-bit words; events: ``indptr`` [M * T + 1], ``indices`` [at least M * T * N + 8].
+    ``fire_above`` [N]. Empty where a neuron has no such thing: ``alpha`` [N] (synaptic current), ``rho`` and
+    ``adaptation`` [N] (adaptive threshold), ``recurrent`` [N, N], one row per neuron that fires. Scratch: ``state``
+    [5, N], ``fired`` [N rounded up to 8] with ``words``, the same memory as 64-bit words. Events: ``indptr``
+    [M * T + 1], ``indices`` [at least M * T * N + 8].
     """
     samples, steps, n = membrane.shape
     rest = state[0]
     pending = state[1]
+    synaptic = state[2]
+    trace = state[3]
+    limit = fire_above
+    if rho.size:
+        limit = state[4]
     total = 0
     indptr[0] = 0
     for b in range(samples):
         for j in range(n):
             rest[j] = NIL
             pending[j] = NIL
+            synaptic[j] = NIL
+            trace[j] = NIL
         for t in range(steps):
+            bucket = b * steps + t
             # One array for current and membrane: with two that may overlap, the compiler would not vectorise.
             u = membrane[b, t]
             if constant.size:
                 drive = constant[b]
                 for j in range(n):
                     u[j] = drive[j]
+            if recurrent.size and t > 0:
+                _add_rows(indices[indptr[bucket - 1] : total], recurrent, u)
+            if alpha.size:
+                for j in range(n):
+                    synaptic[j] = alpha[j] * synaptic[j] + u[j]
+                for j in range(n):
+                    u[j] = synaptic[j]
+            if rho.size:
+                _adapted(fire_above, threshold, adaptation, trace, limit)
             if reset == SUBTRACT:
                 for j in range(n):
                     v = beta[j] * rest[j] + u[j]
-                    s = v > fire_above[j]
+                    s = v > limit[j]
                     u[j] = v
                     rest[j] = v - threshold[j] if s else v
                     fired[j] = s
             elif reset == ZERO:
                 for j in range(n):
                     v = beta[j] * rest[j] + u[j]
-                    s = v > fire_above[j]
+                    s = v > limit[j]
                     u[j] = v
                     rest[j] = NIL if s else v
                     fired[j] = s
@@ -75,22 +148,25 @@ def integrate_and_fire(
                     v = beta[j] * rest[j] + u[j]
                     u[j] = v
                     rest[j] = v
-                    fired[j] = v > fire_above[j]
+                    fired[j] = v > limit[j]
             else:
                 for j in range(n):
                     v = (beta[j] * rest[j] + u[j]) - pending[j]
-                    s = v > fire_above[j]
+                    s = v > limit[j]
                     u[j] = v
                     rest[j] = v
                     pending[j] = threshold[j] if s else NIL
                     fired[j] = s
+            if rho.size:
+                for j in range(n):
+                    trace[j] = rho[j] * trace[j] + np.float32(fired[j])
             # Most words are zero; within a word every place is written and the end moves on only past a spike.
             for w in range(words.size):
                 if words[w] != 0:
                     for j in range(8 * w, 8 * w + 8):
                         indices[total] = j
                         total += fired[j]
-            indptr[b * steps + t + 1] = total
+            indptr[bucket + 1] = total
 
 
 @kernel
@@ -131,6 +207,44 @@ def surrogate_derivative(code: int, sharpness: np.float32, u: FloatArray, thresh
 
 
 @kernel
+def _firing_limits(
+    membrane: FloatArray,
+    threshold: FloatArray,
+    fire_above: FloatArray,
+    rho: FloatArray,
+    adaptation: FloatArray,
+    trace: FloatArray,
+    levels: FloatArray,
+    limits: FloatArray,
+) -> None:
+    """Run one sample again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired."""
+    for j in range(trace.size):
+        trace[j] = NIL
+    for t in range(membrane.shape[0]):
+        u = membrane[t]
+        level = levels[t]
+        limit = limits[t]
+        for j in range(trace.size):
+            level[j] = threshold[j] + adaptation[j] * trace[j]
+        _adapted(fire_above, threshold, adaptation, trace, limit)
+        for j in range(trace.size):
+            trace[j] = rho[j] * trace[j] + (ONE if u[j] > limit[j] else NIL)
+
+
+@kernel
+def _rested(reset: int, u: FloatArray, limit: FloatArray, threshold: FloatArray, rest: FloatArray) -> None:
+    """Write the membrane after the reset, as the next step's decay meets it."""
+    for j in range(rest.size):
+        s = u[j] > limit[j]
+        if reset == SUBTRACT:
+            rest[j] = u[j] - threshold[j] if s else u[j]
+        elif reset == ZERO:
+            rest[j] = NIL if s else u[j]
+        else:
+            rest[j] = u[j]
+
+
+@kernel
 def backpropagate(
     membrane: FloatArray,
     spike_gradient: FloatArray,
@@ -143,65 +257,117 @@ def backpropagate(
     fire_above: FloatArray,
     reset: int,
     detach_reset: bool,
+    alpha: FloatArray,
+    rho: FloatArray,
+    adaptation: FloatArray,
+    recurrent: FloatArray,
     code: int,
     sharpness: np.float32,
     state: FloatArray,
+    levels: FloatArray,
+    limits: FloatArray,
+    learned: NDArray[np.float64],
 ) -> None:
     """Carry dL/ds back through time to ``delta = dL/dI``, the gradient of the input current.
 
     The spikes' gradient at step t is ``spike_gradient[b, t] * step_weights[t] + extra[b]``; ``spike_gradient`` is
     [M, T, N], or [M, 1, N] where it is the same at every step but for the weight. ``extra`` [M, N]. Written:
     ``delta`` [M, T, N] (may be ``spike_gradient``), or nothing where it is empty, and ``delta_sum`` [M, N], its sum
-    over time. ``state`` [3, N] is scratch.
+    over time. Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent`` [N, N],
+    here one row per neuron that is *reached*; ``learned`` [3, N], to which the gradients of beta, alpha and threshold
+    are added. Scratch: ``state`` [8, N]; ``levels`` and ``limits`` [T, N] for adaptive neurons.
 
-    ``delta[t] = h[t] * dL/ds[t] + (du[t + 1] / du[t]) * delta[t + 1]``, where the second factor holds the reset's
-    gradient only if ``detach_reset`` is false.
+    With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
+    and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
+    ``di[t] = du[t] + alpha di[t + 1]``.
     """
     samples, steps, n = membrane.shape
     same = spike_gradient.shape[1] == 1
     keep = delta.size > 0
-    h = state[0]
-    carried = state[1]
-    total = state[2]
+    h, g, du, di = state[0], state[1], state[2], state[3]
+    total, da, rest, older = state[4], state[5], state[6], state[7]
     for b in range(samples):
         more = extra[b]
+        if rho.size:
+            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, da, levels, limits)
         for j in range(n):
-            carried[j] = NIL
+            du[j] = NIL
+            di[j] = NIL
+            da[j] = NIL
             total[j] = NIL
         for t in range(steps - 1, -1, -1):
             u = membrane[b, t]
-            g = spike_gradient[b, 0 if same else t]
+            limit = limits[t] if rho.size else fire_above
+            _surrogate(code, sharpness, u, levels[t] if rho.size else threshold, h)
+            above = spike_gradient[b, 0 if same else t]
             weight = step_weights[t]
-            _surrogate(code, sharpness, u, threshold, h)
-            if detach_reset and reset != ZERO:
+            for j in range(n):
+                g[j] = above[j] * weight + more[j]
+            if recurrent.size:
+                _add_products(di, recurrent, g)
+            if rho.size:
                 for j in range(n):
-                    carried[j] = h[j] * (g[j] * weight + more[j]) + beta[j] * carried[j]
-            elif detach_reset:
+                    g[j] += da[j]
+            if not detach_reset:
+                if reset == SUBTRACT:
+                    for j in range(n):
+                        g[j] -= beta[j] * threshold[j] * du[j]
+                elif reset == ZERO:
+                    for j in range(n):
+                        g[j] -= beta[j] * u[j] * du[j]
+                elif reset == SUBTRACT_DELAYED:
+                    for j in range(n):
+                        g[j] -= threshold[j] * du[j]
+            if learned.size:
                 for j in range(n):
-                    kept = NIL if u[j] > fire_above[j] else beta[j]
-                    carried[j] = h[j] * (g[j] * weight + more[j]) + kept * carried[j]
-            elif reset == SUBTRACT:
+                    learned[2, j] -= h[j] * g[j]
+                    if u[j] > limit[j]:
+                        if reset == SUBTRACT:
+                            learned[2, j] -= beta[j] * du[j]
+                        elif reset == SUBTRACT_DELAYED:
+                            learned[2, j] -= du[j]
+            if rho.size:
                 for j in range(n):
-                    passed = beta[j] * (ONE - threshold[j] * h[j])
-                    carried[j] = h[j] * (g[j] * weight + more[j]) + passed * carried[j]
-            elif reset == ZERO:
+                    da[j] = rho[j] * da[j] - adaptation[j] * h[j] * g[j]
+            if reset == ZERO:
                 for j in range(n):
-                    s = ONE if u[j] > fire_above[j] else NIL
-                    passed = beta[j] * ((ONE - s) - u[j] * h[j])
-                    carried[j] = h[j] * (g[j] * weight + more[j]) + passed * carried[j]
-            elif reset == SUBTRACT_DELAYED:
-                for j in range(n):
-                    passed = beta[j] - threshold[j] * h[j]
-                    carried[j] = h[j] * (g[j] * weight + more[j]) + passed * carried[j]
+                    kept = NIL if u[j] > limit[j] else beta[j]
+                    du[j] = h[j] * g[j] + kept * du[j]
             else:
                 for j in range(n):
-                    carried[j] = h[j] * (g[j] * weight + more[j]) + beta[j] * carried[j]
+                    du[j] = h[j] * g[j] + beta[j] * du[j]
+            if alpha.size:
+                for j in range(n):
+                    di[j] = du[j] + alpha[j] * di[j]
+            else:
+                for j in range(n):
+                    di[j] = du[j]
+            if learned.size and t > 0:
+                before = membrane[b, t - 1]
+                limit_before = limits[t - 1] if rho.size else fire_above
+                _rested(reset, before, limit_before, threshold, rest)
+                for j in range(n):
+                    learned[0, j] += du[j] * rest[j]
+                if alpha.size:
+                    # The synaptic current of the step before is what its membrane got on top of the decayed rest.
+                    if t > 1:
+                        earlier = membrane[b, t - 2]
+                        limit_earlier = limits[t - 2] if rho.size else fire_above
+                        _rested(reset, earlier, limit_earlier, threshold, older)
+                        for j in range(n):
+                            pending = (
+                                threshold[j] if reset == SUBTRACT_DELAYED and earlier[j] > limit_earlier[j] else NIL
+                            )
+                            learned[1, j] += di[j] * (before[j] - beta[j] * older[j] + pending)
+                    else:
+                        for j in range(n):
+                            learned[1, j] += di[j] * before[j]
             for j in range(n):
-                total[j] += carried[j]
+                total[j] += di[j]
             if keep:
                 out = delta[b, t]
                 for j in range(n):
-                    out[j] = carried[j]
+                    out[j] = di[j]
         for j in range(n):
             delta_sum[b, j] = total[j]
 

@@ -226,3 +226,21 @@ def count_delivered(
             i = indices[j]
             for c in range(counts.shape[1]):
                 counts[b, c] += fan_out[i, c]
+
+
+@kernel
+def delay_one_step(
+    indptr: CountArray, indices: IndexArray, steps: int, late_indptr: CountArray, late_indices: IndexArray
+) -> None:
+    """Push every event into the next step's bucket; those of the last step are not delivered any more.
+
+    ``late_indptr`` [M * T + 1] and ``late_indices`` [at least as many as ``indices``] are overwritten.
+    """
+    total = 0
+    late_indptr[0] = 0
+    for r in range(indptr.size - 1):
+        if r % steps > 0:
+            for j in range(indptr[r - 1], indptr[r]):
+                late_indices[total] = indices[j]
+                total += 1
+        late_indptr[r + 1] = total

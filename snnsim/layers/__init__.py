@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from snnsim import spec
-from snnsim.errors import InputError
+from snnsim.errors import InputError, KeyPath
 from snnsim.layers.base import Affine, Layer, Shape
 from snnsim.layers.dense import Dense
-from snnsim.layers.neurons import Firing, FiringNeurons
+from snnsim.layers.neurons import LEARNABLE, Firing, FiringNeurons
 from snnsim.layers.readout import LeakyIntegrators
 from snnsim.layers.simple import Dropout, Flatten, Relu
 from snnsim.memory import require_memory
@@ -45,7 +45,9 @@ def _require_memory(choices: Sequence[spec.LayerChoice], input_shape: Shape) -> 
         if isinstance(choice.options, spec.Dense):
             needed += 4 * choice.options.out * (inputs + 1)
             inputs = choice.options.out
-            require_memory(needed, ("network", index, choice.name))
+        elif getattr(choice.options, "recurrent", False):
+            needed += 4 * inputs**2
+        require_memory(needed, ("network", index, choice.name))
 
 
 def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Generator) -> Layer:
@@ -53,19 +55,10 @@ def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Ge
     match choice.options:
         case spec.Dense(out=out, bias=bias):
             return Dense(index, shape, out, bias=bias, rng=rng)
-        case spec.Lif() | spec.If() as options:
-            firing = Firing(
-                beta=_values(options.decay(), shape, (*at, "beta")),
-                threshold=_values(options.threshold, shape, (*at, "threshold")),
-                reset=options.reset,
-                reset_delay=options.reset_delay,
-                spike_at=options.spike_at,
-                surrogate=Surrogate.of(options.surrogate),
-                detach_reset=options.detach_reset,
-            )
-            return FiringNeurons(index, choice.name, shape, firing, options.readout)
+        case spec.Lif() | spec.If() | spec.CubaLif() | spec.Alif() as options:
+            return FiringNeurons(index, choice.name, shape, _firing(options, shape, at), options.readout, rng)
         case spec.Li() as options:
-            beta = _values(options.decay(), shape, (*at, "beta"))
+            beta = _values(options.decay(), shape, (*at, options.written("beta")))
             return LeakyIntegrators(index, shape, beta, options.readout)
         case spec.Flatten():
             return Flatten(index, shape)
@@ -76,7 +69,30 @@ def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Ge
     raise AssertionError(choice.name)
 
 
-def _values(value: float | list[float], shape: Shape, at: tuple[str | int, ...]) -> float | list[float]:
+def _firing(options: spec.Lif | spec.If | spec.CubaLif | spec.Alif, shape: Shape, at: KeyPath) -> Firing:
+    def values(value: float | list[float], key: str) -> float | list[float]:
+        return _values(value, shape, (*at, key))
+
+    beta = "beta" if isinstance(options, spec.If) else options.written("beta")
+    synaptic = values(options.decay("alpha"), options.written("alpha")) if isinstance(options, spec.CubaLif) else None
+    adaptive = options if isinstance(options, spec.Alif) else None
+    return Firing(
+        beta=values(options.decay(), beta),
+        threshold=values(options.threshold, "threshold"),
+        reset=options.reset,
+        reset_delay=options.reset_delay,
+        spike_at=options.spike_at,
+        surrogate=Surrogate.of(options.surrogate),
+        detach_reset=options.detach_reset,
+        alpha=synaptic,
+        rho=values(adaptive.rho, "rho") if adaptive else None,
+        adaptation=values(adaptive.adaptation, "adaptation") if adaptive else None,
+        recurrent=options.recurrent,
+        learned=tuple(key for key in LEARNABLE if getattr(options, f"learn_{key}", False)),
+    )
+
+
+def _values(value: float | list[float], shape: Shape, at: KeyPath) -> float | list[float]:
     size = math.prod(shape)
     if isinstance(value, list) and len(value) != size:
         raise InputError(f"must have one value per neuron, {size} (got {len(value)})", at)

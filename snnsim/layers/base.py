@@ -47,6 +47,19 @@ class Gradient:
     total: FloatArray | None = None
 
 
+    def over_steps(self, steps: int) -> "Gradient":
+        """Return the same gradient as one array per step."""
+        if self.weights is None:
+            return self
+        return Gradient(self.values * self.weights[:steps, None])
+
+    def over_constant(self) -> "Gradient":
+        """Return the gradient of a signal that is the same at every step: the sum over the steps."""
+        if self.weights is None:
+            return self if self.values.shape[1] == 1 else Gradient(self.values.sum(axis=1, keepdims=True))
+        return Gradient(self.values * self.weights.sum(dtype=np.float32))
+
+
 class Workspace:
     """Buffers that live as long as their worker, so that a steady state allocates nothing."""
 

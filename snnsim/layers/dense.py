@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,13 @@ SAMPLES_PER_BLOCK = 64
 
 # Into how many blocks of rows a whole batch's gradient product is cut: fixed, so that threads change no bit.
 GRADIENT_BLOCKS = 4
+
+
+class WeightedInput(NamedTuple):
+    """What `Dense.weighted_forward` keeps: its input summed over time [M, in], and whether that was constant."""
+
+    activity: FloatArray
+    constant: bool
 
 
 class Dense(Affine):
@@ -113,7 +121,8 @@ class Dense(Affine):
         else:
             flat = signal.values.reshape(*signal.values.shape[:2], self.fan_in)
             propagate.weighted_sum(flat, step_weights, activity)
-        micro.saved[self.index] = activity
+        constant = isinstance(signal, Analog) and signal.values.shape[1] == 1
+        micro.saved[self.index] = WeightedInput(activity, constant)
         logits = row_products(activity, self._rows)
         return np.asarray(logits + self._bias * step_weights.sum(dtype=np.float32))
 
@@ -121,28 +130,30 @@ class Dense(Affine):
         self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
     ) -> Gradient | None:
         """Add the weight and bias gradients; return the input's gradient ``W^T delta``."""
-        if gradient.weights is not None:
-            return self._backward_weighted(gradient, micro, gradients, inputs)
-        signal: Signal = micro.saved[self.index]
+        signal: Signal | WeightedInput = micro.saved[self.index]
+        if isinstance(signal, WeightedInput):
+            return self._backward_weighted(signal, gradient, gradients, inputs)
+        constant = isinstance(signal, Analog) and signal.values.shape[1] == 1
+        gradient = gradient.over_constant() if constant else gradient.over_steps(micro.steps)
         total = gradient.total if gradient.total is not None else gradient.values.sum(axis=1)
         if "bias" in gradients:
             gradients["bias"] += total.sum(axis=0)
         rows = gradients["weight"].T
         if isinstance(signal, Events):
             self._add_event_gradient(signal, gradient.values.reshape(-1, self.size), rows, micro)
-        elif signal.values.shape[1] == 1:
+        elif constant:
             rows += np.dot(signal.values.reshape(-1, self.fan_in).T, total)
         else:
             values = signal.values.reshape(-1, self.fan_in)
             rows += np.dot(values.T, gradient.values.reshape(-1, self.size))
         if not inputs:
             return None
-        if isinstance(signal, Analog) and signal.values.shape[1] == 1:
+        if constant:
             return Gradient(np.dot(total, self._rows.T)[:, None])
         return Gradient(self._input_gradient(gradient.values, micro))
 
     def _backward_weighted(
-        self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
+        self, signal: "WeightedInput", gradient: Gradient, gradients: Mapping[str, FloatArray], inputs: bool
     ) -> Gradient | None:
         weights = gradient.weights
         assert weights is not None
@@ -150,8 +161,11 @@ class Dense(Affine):
         if "bias" in gradients:
             gradients["bias"] += delta.sum(axis=0) * weights.sum(dtype=np.float32)
         rows = gradients["weight"].T
-        rows += np.dot(micro.saved[self.index].T, delta)
-        return Gradient(np.dot(delta, self._rows.T)[:, None], weights) if inputs else None
+        rows += np.dot(signal.activity.T, delta)
+        if not inputs:
+            return None
+        below = Gradient(np.dot(delta, self._rows.T)[:, None], weights)
+        return below.over_constant() if signal.constant else below
 
     def _add_event_gradient(self, events: Events, delta: FloatArray, rows: FloatArray, micro: MicroBatch) -> None:
         most = micro.size * micro.steps * self.fan_in

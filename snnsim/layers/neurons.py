@@ -1,10 +1,11 @@
-"""Layers of firing neurons: IF and LIF."""
+"""Layers of firing neurons: IF, LIF, current-based LIF and adaptive LIF, each with recurrent weights on request."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from snnsim import surrogates
 from snnsim.accounting import LayerCounts
@@ -21,13 +22,19 @@ from snnsim.layers.base import (
     event_values,
     samples_of,
 )
+from snnsim.memory import aligned_zeros
+
+# The smallest threshold that an update may leave (a membrane at rest must not fire).
+LEAST_THRESHOLD = 1e-3
+LEARNABLE = ("beta", "alpha", "threshold")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Firing:
-    """How a layer of neurons fires and resets; see science of the network language.
+    """How a layer of neurons integrates, fires and resets; names as in the network language.
 
-    ``beta`` and ``threshold`` are one number, or one per neuron. ``spike_at`` is ``">"`` or ``">="``.
+    Values are one number, or one per neuron. ``alpha`` is None without a synaptic current, ``rho`` and ``adaptation``
+    are None without adaptation. ``learned`` names those of beta, alpha and threshold that are parameters.
     """
 
     beta: ArrayLike
@@ -37,6 +44,11 @@ class Firing:
     spike_at: str
     surrogate: surrogates.Surrogate
     detach_reset: bool
+    alpha: ArrayLike | None = None
+    rho: ArrayLike | None = None
+    adaptation: ArrayLike | None = None
+    recurrent: bool = False
+    learned: tuple[str, ...] = ()
 
     @property
     def code(self) -> int:
@@ -47,19 +59,58 @@ class Firing:
 
 
 class FiringNeurons(Layer):
-    """``u[t] = beta * r[t-1] + I[t]``, ``s[t] = H(u[t] - threshold)``, ``r[t]`` the membrane after the reset."""
+    """``u[t] = beta * r[t-1] + I[t]``, ``s[t] = H(u[t] - threshold)``, ``r[t]`` the membrane after the reset.
+
+    With ``alpha``: ``i[t] = alpha * i[t-1] + I[t]`` takes the place of I. With ``rho``: the neuron fires above
+    ``threshold + adaptation * a[t]``, ``a[t] = rho * a[t-1] + s[t-1]`` (Bellec et al. 2020). With recurrent weights:
+    ``I[t] += V s[t-1]``.
+    """
 
     fires = True
 
-    def __init__(self, index: int, name: str, shape: Shape, firing: Firing, readout: str | None) -> None:
+    def __init__(
+        self,
+        index: int,
+        name: str,
+        shape: Shape,
+        firing: Firing,
+        readout: str | None,
+        rng: np.random.Generator,
+    ) -> None:
         super().__init__(index, shape, shape)
         self.name = name
         self.firing = firing
         self.readout = readout
-        self.beta = np.array(np.broadcast_to(np.asarray(firing.beta, np.float32), self.size))
-        self.threshold = np.array(np.broadcast_to(np.asarray(firing.threshold, np.float32), self.size))
-        below = np.nextafter(self.threshold, np.float32(-np.inf))
-        self._fire_above = self.threshold if firing.spike_at == ">" else below
+        self._values = {
+            key: _per_neuron(value, self.size)
+            for key in ("beta", "threshold", "alpha", "rho", "adaptation")
+            if (value := getattr(firing, key)) is not None
+        }
+        for key in firing.learned:
+            self.parameters[key] = np.array(getattr(firing, key), np.float32)
+        if firing.recurrent:
+            bound = 1 / np.sqrt(self.size)
+            rows = aligned_zeros((self.size, self.size))
+            rows[...] = rng.uniform(-bound, bound, rows.shape).astype(np.float32).T
+            self.parameters["recurrent_weight"] = rows.T
+
+    def value(self, key: str) -> FloatArray:
+        """Return beta, threshold, alpha, rho or adaptation of every neuron, float32 [N]; empty where it has none."""
+        if key in self.parameters:
+            return _per_neuron(self.parameters[key], self.size)
+        return self._values.get(key, _NO_VALUES)
+
+    @property
+    def threshold(self) -> FloatArray:
+        """Threshold of every neuron, float32 [N]."""
+        return self.value("threshold")
+
+    def _fire_above(self, threshold: FloatArray) -> FloatArray:
+        return threshold if self.firing.spike_at == ">" else np.nextafter(threshold, np.float32(-np.inf))
+
+    @property
+    def _recurrent_rows(self) -> FloatArray:
+        return self.parameters["recurrent_weight"].T if self.firing.recurrent else _NO_WEIGHTS
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Run all steps; keep the membrane before the reset, return the spikes."""
@@ -67,39 +118,44 @@ class FiringNeurons(Layer):
         current = as_current(self, signal, micro)
         count = current.shape[0]
         if current.shape[1] == steps:
-            membrane, constant = current, _EMPTY
+            membrane, constant = current, _NO_WEIGHTS
         else:
             membrane = self.buffer(micro, "membrane", (micro.size, steps, n))[:count]
             constant = current[:, 0]
-        padded = -(-n // 8) * 8
-        fired = self.buffer(micro, "fired", (padded,), np.uint8)
+        fired = self.buffer(micro, "fired", (-(-n // 8) * 8,), np.uint8)
         indptr = np.empty(count * steps + 1, np.int64)
         indices = self.buffer(micro, "events", (micro.size * steps * n + 8,), np.int32)
+        threshold = self.threshold
         neurons.integrate_and_fire(
             constant,
             membrane,
-            self.beta,
-            self.threshold,
-            self._fire_above,
+            self.value("beta"),
+            threshold,
+            self._fire_above(threshold),
             self.firing.code,
-            self.buffer(micro, "state", (3, n)),
+            self.value("alpha"),
+            self.value("rho"),
+            self.value("adaptation"),
+            self._recurrent_rows,
+            self.buffer(micro, "state", (8, n)),
             fired,
             fired.view(np.uint64),
             indptr,
             indices,
         )
-        micro.saved[self.index] = (membrane, current.shape[1])
-        return Events(indptr, indices[: indptr[-1]], None, steps, count, self.out_shape)
+        spikes = Events(indptr, indices[: indptr[-1]], None, steps, count, self.out_shape)
+        micro.saved[self.index] = (membrane, current.shape[1], spikes)
+        return spikes
 
     def backward(
         self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
     ) -> Gradient | None:
         """Return the gradient of the input current, by backpropagation through time with the surrogate."""
-        membrane, current_steps = micro.saved[self.index]
+        membrane, current_steps, spikes = micro.saved[self.index]
         count, steps, n = membrane.shape
         same = gradient.values.shape[1] == 1
         summed_only = current_steps == 1 and steps != 1
-        if summed_only:
+        if summed_only and not self.firing.recurrent:
             delta = np.empty((0, 0, 0), np.float32)
         elif same and steps != 1:
             delta = self.buffer(micro, "delta", (micro.size, steps, n))[:count]
@@ -107,6 +163,9 @@ class FiringNeurons(Layer):
             delta = gradient.values.reshape(count, steps, n)
         total = self.buffer(micro, "delta sum", (micro.size, n))[:count]
         extra = micro.extra.get(self.index)
+        threshold = self.threshold
+        learned = np.zeros((3 if self.firing.learned else 0, n))
+        adapted = (steps if self.firing.rho is not None else 0, n)
         neurons.backpropagate(
             membrane,
             gradient.values,
@@ -114,29 +173,90 @@ class FiringNeurons(Layer):
             extra if extra is not None else np.zeros((count, n), np.float32),
             delta,
             total,
-            self.beta,
-            self.threshold,
-            self._fire_above,
+            self.value("beta"),
+            threshold,
+            self._fire_above(threshold),
             self.firing.code,
             self.firing.detach_reset,
+            self.value("alpha"),
+            self.value("rho"),
+            self.value("adaptation"),
+            # Backwards a neuron's delta reaches all that fired into it: one row per neuron that is reached.
+            np.ascontiguousarray(self.parameters["recurrent_weight"]) if self.firing.recurrent else _NO_WEIGHTS,
             self.firing.surrogate.code,
             self.firing.surrogate.sharpness,
-            self.buffer(micro, "state", (3, n)),
+            self.buffer(micro, "state", (8, n)),
+            self.buffer(micro, "levels", adapted),
+            self.buffer(micro, "limits", adapted),
+            learned,
         )
+        for key in self.firing.learned:
+            own = learned[LEARNABLE.index(key)]
+            gradients[key][...] += _summed(own, self.parameters[key].shape)
+        if self.firing.recurrent:
+            self._add_recurrent_gradient(spikes, delta, gradients["recurrent_weight"].T, micro)
         return Gradient(total[:, None] if summed_only else delta, total=total)
 
+    def _add_recurrent_gradient(self, spikes: Events, delta: FloatArray, rows: FloatArray, micro: MicroBatch) -> None:
+        late = self._delivered_late(spikes)
+        starts = self.buffer(micro, "starts", (self.size + 1,), np.int64)
+        buckets = self.buffer(micro, "buckets", (micro.size * micro.steps * self.size,), np.int32)
+        no_order = np.empty(0, np.int32)
+        propagate.sort_by_input(late.indptr, late.indices, starts, buckets, no_order)
+        propagate.add_weight_gradient(starts, buckets, delta.reshape(-1, self.size), rows)
+
+    def _delivered_late(self, spikes: Events) -> Events:
+        """Return the spikes as the recurrent weights deliver them: one step later."""
+        indptr = np.empty_like(spikes.indptr)
+        indices = np.empty_like(spikes.indices)
+        propagate.delay_one_step(spikes.indptr, spikes.indices, spikes.num_steps, indptr, indices)
+        return Events(indptr, indices[: indptr[-1]], None, spikes.num_steps, spikes.batch, spikes.shape)
+
+    def clip(self) -> None:
+        """Bring learned values back into their ranges after an update."""
+        for key in self.firing.learned:
+            low, high = (LEAST_THRESHOLD, None) if key == "threshold" else (0, 1)
+            np.clip(self.parameters[key], low, high, out=self.parameters[key])
+
     def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
-        """Count spikes, updates and resets."""
+        """Count spikes, updates, resets, and what recurrent weights deliver."""
         assert isinstance(output, Events)
         counts = LayerCounts.zeros(samples_of(signal))
         counts.spikes = output.per_sample
         counts.neuron_updates += micro.steps * self.size
         if self.firing.reset != "none":
             counts.resets = output.per_sample
+        if self.firing.recurrent:
+            late = self._delivered_late(output)
+            reached = np.empty((output.batch, 2), np.int64)
+            fan_out = micro.fan_out[self.index]
+            propagate.count_delivered(late.indptr, late.indices, fan_out, micro.steps, reached)
+            counts.synops_recurrent = reached[:, 0].copy()
+            counts.synops_recurrent_effective = reached[:, 1].copy()
+            counts.acs = reached[:, 1].copy()
+            counts.undelivered = output.per_sample - late.per_sample
+            counts.macs_dense += micro.steps * self.size**2
         return counts
 
+    def recurrent_fan_out(self) -> NDArray[np.int64]:
+        """Return per neuron its recurrent synapses and those of nonzero weight, int64 [N, 2]."""
+        effective = np.count_nonzero(self._recurrent_rows, axis=1)
+        return np.stack([np.full(self.size, self.size), effective], axis=1).astype(np.int64)
 
-_EMPTY = np.empty((0, 0), np.float32)
+
+_NO_VALUES = np.empty(0, np.float32)
+_NO_WEIGHTS = np.empty((0, 0), np.float32)
+
+
+def _per_neuron(value: ArrayLike, size: int) -> FloatArray:
+    """Spread one value, one per channel, or one per neuron over all neurons, float32 [N]."""
+    given = np.asarray(value, np.float32).reshape(-1)
+    return np.repeat(given, size // given.size)
+
+
+def _summed(per_neuron: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
+    """Add the gradients of neurons up to those of the value they share."""
+    return np.asarray(per_neuron.reshape(math.prod(shape), -1).sum(axis=1).reshape(shape))
 
 
 def as_current(layer: Layer, signal: Signal, micro: MicroBatch) -> FloatArray:

@@ -61,10 +61,8 @@ class Relu(Layer):
     ) -> Gradient | None:
         """Pass the gradient on where the input was positive."""
         current, _ = micro.saved[self.index]
-        values = gradient.values
-        if gradient.weights is not None:
-            weights = gradient.weights
-            values = values * (weights[:, None] if current.shape[1] != 1 else weights.sum(dtype=np.float32))
+        constant = current.shape[1] == 1
+        values = (gradient.over_constant() if constant else gradient.over_steps(micro.steps)).values
         return Gradient(values * (current > 0))
 
 

@@ -15,8 +15,10 @@ from snnsim.spec.data import Randman, YinYang
 from snnsim.spec.encoding import Delta, Direct, EncoderChoice, Latency, Rate, RecordedEvents
 from snnsim.spec.faults import Fault, faults
 from snnsim.spec.layers import (
+    Alif,
     Atan,
     Boxcar,
+    CubaLif,
     Dense,
     Dropout,
     FastSigmoid,
@@ -56,6 +58,7 @@ from snnsim.spec.training import (
 __all__ = [
     "Adam",
     "AdamW",
+    "Alif",
     "Atan",
     "Boxcar",
     "Choice",
@@ -63,6 +66,7 @@ __all__ = [
     "Cosine",
     "CountMse",
     "CrossEntropy",
+    "CubaLif",
     "Delta",
     "Dense",
     "Direct",

@@ -100,8 +100,18 @@ class Dense(Spec):
     bias: bool = True
 
 
+class _Synaptic(Spec):
+    """A synaptic current that decays: by ``alpha`` a step, or with a time constant."""
+
+    alpha: UnitValues | None = Field(default=None, description="decay per step; 0.8 without tau_syn")
+    tau_syn: PositiveValues | None = Field(default=None, description="time constant, in the unit of dt")
+
+
 class _Leaky(Spec):
     """A membrane that decays: by ``beta`` a step, or given as a time constant and a step's length."""
+
+    # Decay per step, the time constant that can stand for it, and its value where neither is given.
+    DECAYS: ClassVar[tuple[tuple[str, str, float], ...]] = (("beta", "tau_mem", 0.9),)
 
     beta: UnitValues | None = Field(default=None, description="decay per step; 0.9 without tau_mem")
     tau_mem: PositiveValues | None = Field(default=None, description="time constant, in the unit of dt")
@@ -115,40 +125,54 @@ class _Leaky(Spec):
     def _fill_defaults(cls, value: object) -> object:
         if not isinstance(value, dict):
             return value
-        if value.get("tau_mem") is None:
-            return value if value.get("beta") is not None else {**value, "beta": 0.9}
-        return value if value.get("discretization") is not None else {**value, "discretization": "exp"}
+        usual = {
+            decay: factor for decay, tau, factor in cls.DECAYS if value.get(tau) is None and value.get(decay) is None
+        }
+        filled = {**value, **usual}
+        timed = any(value.get(tau) is not None for _, tau, _ in cls.DECAYS)
+        if timed and value.get("discretization") is None:
+            filled["discretization"] = "exp"
+        return filled
 
-    @field_validator("tau_mem")
+    @field_validator("tau_mem", "tau_syn", check_fields=False)
     @classmethod
     def _not_both(cls, value: float | list[float] | None, info: ValidationInfo) -> float | list[float] | None:
-        if value is not None and info.data.get("beta") is not None:
-            raise rule("give beta or tau_mem, not both")
+        decay = next(name for name, tau, _ in cls.DECAYS if tau == info.field_name)
+        if value is not None and info.data.get(decay) is not None:
+            raise rule(f"give {decay} or {info.field_name}, not both")
         return value
 
     @field_validator("dt", "discretization")
     @classmethod
     def _belongs_to_tau(cls, value: Any, info: ValidationInfo) -> Any:
-        if "tau_mem" not in info.data:  # refused already
+        names = [tau for _, tau, _ in cls.DECAYS]
+        if any(name not in info.data for name in names):  # refused already
             return value
-        tau = info.data["tau_mem"]
-        if value is not None and tau is None:
-            raise rule("belongs to tau_mem, which is not given")
-        if value is None and tau is not None:
-            raise rule("must be given with tau_mem, in the same unit")
+        taus = {name: info.data[name] for name in names if info.data[name] is not None}
+        if value is not None and not taus:
+            raise rule(f"belongs to {' or '.join(names)}, which is not given")
+        if value is None and taus:
+            raise rule(f"must be given with {next(iter(taus))}, in the same unit")
         dt = info.data.get("dt")
-        shortest = min(tau) if isinstance(tau, list) else tau
-        if value == "euler" and dt is not None and dt > shortest:
-            raise rule(f"euler needs dt <= tau_mem (got dt {dt:g}, tau_mem {shortest:g})")
+        for name, tau in taus.items():
+            shortest = min(tau) if isinstance(tau, list) else tau
+            if value == "euler" and dt is not None and dt > shortest:
+                raise rule(f"euler needs dt <= {name} (got dt {dt:g}, {name} {shortest:g})")
         return value
 
-    def decay(self) -> float | list[float]:
-        """Return the factor by which a membrane shrinks in one step, for the layer or for each neuron."""
-        if self.tau_mem is None:
-            return 0.9 if self.beta is None else self.beta
-        if isinstance(self.tau_mem, list):
-            return [self._factor(tau) for tau in self.tau_mem]
-        return self._factor(self.tau_mem)
+    def decay(self, name: str = "beta") -> float | list[float]:
+        """Return the factor by which a membrane (or another decaying value) shrinks in one step."""
+        tau_name = next(tau for decay, tau, _ in self.DECAYS if decay == name)
+        tau = getattr(self, tau_name)
+        if tau is None:
+            given: float | list[float] = getattr(self, name)
+            return given
+        return [self._factor(one) for one in tau] if isinstance(tau, list) else self._factor(tau)
+
+    def written(self, name: str) -> str:
+        """Return the key that a decay was given by: itself, or its time constant."""
+        tau = next(tau for decay, tau, _ in self.DECAYS if decay == name)
+        return name if getattr(self, tau) is None else tau
 
     def _factor(self, tau: float) -> float:
         ratio = (self.dt or 0.0) / tau
@@ -164,11 +188,15 @@ class _Firing(Spec):
     spike_at: Literal[">", ">="] = Field(default=">", description="membrane against threshold")
     surrogate: SurrogateChoice = Field(default_factory=lambda: SurrogateChoice.of("atan"))
     detach_reset: bool = Field(default=True, description="no gradient through the spike in the reset")
+    learn_threshold: bool = False
+    recurrent: bool = Field(default=False, description="every spike reaches all neurons of the layer a step later")
     readout: Literal["count", "rate"] | None = Field(default=None, description="logits of a last layer")
 
 
 class Lif(_Firing, _Leaky):
     """Leaky integrate-and-fire: ``u[t] = beta r[t-1] + I[t]``, fires above the threshold."""
+
+    learn_beta: bool = False
 
 
 class If(_Firing):
@@ -177,6 +205,26 @@ class If(_Firing):
     def decay(self) -> float:
         """Return 1: nothing leaks."""
         return 1.0
+
+
+class CubaLif(_Firing, _Leaky, _Synaptic):
+    """`Lif` whose input passes a synaptic current: ``i[t] = alpha i[t-1] + I[t]``, ``u[t] = beta r[t-1] + i[t]``."""
+
+    DECAYS: ClassVar[tuple[tuple[str, str, float], ...]] = (("alpha", "tau_syn", 0.8), *_Leaky.DECAYS)
+
+    learn_beta: bool = False
+    learn_alpha: bool = False
+
+
+class Alif(_Firing, _Leaky):
+    """`Lif` whose threshold rises by ``adaptation`` with each spike and falls back by ``rho`` a step."""
+
+    rho: UnitValues = Field(default=0.97, description="decay of the adaptation per step")
+    adaptation: Annotated[
+        Annotated[NonNegative, Tag("<number>")] | Annotated[list[NonNegative], Field(min_length=1), Tag("<list>")],
+        Discriminator(_form),
+    ] = 0.1
+    learn_beta: bool = False
 
 
 class Li(_Leaky):
@@ -208,6 +256,8 @@ class LayerChoice(Choice):
     dense: Dense | None = None
     lif: Lif | None = None
     if_: If | None = Field(default=None, alias="if")
+    cuba_lif: CubaLif | None = None
+    alif: Alif | None = None
     li: Li | None = None
     flatten: Flatten | None = None
     relu: Relu | None = None

@@ -142,6 +142,7 @@ class Trainer:
             number = (epoch - 1) * self.batches + k
             lr = learning_rate(self.settings.schedule, self.optimizer.lr, number, self.batches, self.settings.epochs)
             self.optimizer.step(step.gradients, lr)
+            self.network.clip_parameters()
             seen += len(rows)
             loss += step.loss * len(rows)
             correct += step.correct

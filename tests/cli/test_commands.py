@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from datasets.event_builders import bin_members, write_members
 
 SMALL = ("data.limit=40", "train.epochs=1", "network.0.dense=8", "encoder.direct.num_steps=3")

@@ -91,6 +91,29 @@ def test_rival_keys_replace_each_other() -> None:
     assert again["network"][3]["li"] == {"beta": 0.5, "readout": "mean"}
 
 
+@pytest.mark.parametrize(
+    ("written", "overrides", "decays"),
+    [
+        ({"tau_mem": 20, "tau_syn": 5, "dt": 1}, ["alpha=0.5"], {"alpha": 0.5, "tau_mem": 20.0, "dt": 1.0}),
+        ({"tau_mem": 20, "tau_syn": 5, "dt": 1}, ["beta=0.5"], {"beta": 0.5, "tau_syn": 5.0, "dt": 1.0}),
+        ({"tau_mem": 20, "tau_syn": 5, "dt": 1}, ["beta=0.5", "alpha=0.25"], {"beta": 0.5, "alpha": 0.25}),
+        ({"tau_syn": 5, "dt": 1, "beta": 0.5}, ["alpha=0.25"], {"alpha": 0.25, "beta": 0.5}),
+        ({"tau_syn": 5, "dt": 1, "beta": 0.5}, ["dt=2"], {"tau_syn": 5.0, "dt": 2.0, "beta": 0.5}),
+        ({"beta": 0.5, "alpha": 0.25}, ["dt=2", "tau_mem=9"], {"tau_mem": 9.0, "dt": 2.0, "alpha": 0.25}),
+        ({"beta": 0.5, "alpha": 0.25}, ["tau_syn=9", "dt=2"], {"tau_syn": 9.0, "dt": 2.0, "beta": 0.5}),
+    ],
+    ids=str,
+)
+def test_each_decay_has_a_time_constant_of_its_own(
+    written: dict[str, Any], overrides: list[str], decays: dict[str, float]
+) -> None:
+    """In ``cuba_lif`` beta and tau_mem, alpha and tau_syn replace each other; dt stays while a time constant does."""
+    base = {**BASE, "network": [BASE["network"][0], {"cuba_lif": written}, *BASE["network"][2:]]}
+    config = from_mapping(base, [f"network.1.cuba_lif.{override}" for override in overrides]).config.resolved()
+    found = config["network"][1]["cuba_lif"]
+    assert {key: found[key] for key in ("beta", "alpha", "tau_mem", "tau_syn", "dt") if key in found} == decays
+
+
 def test_rival_keys_that_are_both_asked_for_are_a_fault() -> None:
     """Nobody can know which one was meant."""
     assert refused("data.name=mnist", "data.npz=x.npz") == "override data.npz=x.npz: give name or npz, not both"

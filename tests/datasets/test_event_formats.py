@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets.event_builders import Event, aedat4_bytes, bin_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datasets.event_builders import Event, aedat4_bytes, bin_bytes
 from snnsim.datasets.event_formats import RawEvents, addressed, parse_aedat4, parse_bin, parse_csv, parse_npz
 from snnsim.errors import DataError
 

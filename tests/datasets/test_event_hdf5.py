@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from datasets.builders import Request
 from datasets.event_builders import some_hdf5, write_hdf5
-
 from snnsim.datasets import Binning, Recordings, load
 from snnsim.datasets.event_hdf5 import read_hdf5
 from snnsim.datasets.event_sets import read_event_set

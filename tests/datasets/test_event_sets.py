@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from datasets.builders import Request
 from datasets.event_builders import aedat4_bytes, bin_bytes, bin_members, some_events, write_members, write_zip
-
 from snnsim.datasets import Binning, Recordings, Wanted, load, load_inputs
 from snnsim.datasets.event_sets import read_event_set
 from snnsim.errors import DataError

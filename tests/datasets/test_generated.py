@@ -2,8 +2,8 @@ import hashlib
 
 import numpy as np
 import pytest
-from datasets.builders import Request
 
+from datasets.builders import Request
 from snnsim.datasets import Binning, Recordings, load
 from snnsim.datasets.samples import as_values
 from snnsim.datasets.yin_yang import class_of, generate_yin_yang

@@ -1,6 +1,6 @@
 """Kernels of neurons, step by step against a few lines of NumPy in the same precision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -9,16 +9,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from oracles import assert_same_bits, assert_same_events
+from reference.backward import through_spikes
+from reference.forward import Neuron, States
 from snnsim import Events
 from snnsim.kernels import neurons
 from strategies import FloatArray, exact_values, seeds
 
 RESETS = (neurons.SUBTRACT, neurons.ZERO, neurons.NONE, neurons.SUBTRACT_DELAYED)
+RESET_NAMES = {neurons.ZERO: "zero", neurons.NONE: "none"}
+NONE = np.empty(0, np.float32)
+NO_WEIGHTS = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Neurons and the currents [M, S, N] that drive them."""
+    """Neurons and the currents [M, S, N] that drive them; arrays are empty where they have no such thing.
+
+    ``recurrent`` has one row per neuron that fires.
+    """
 
     current: FloatArray
     steps: int
@@ -26,11 +34,20 @@ class Cells:
     threshold: FloatArray
     fire_above: FloatArray
     rng: np.random.Generator
+    alpha: FloatArray = field(default_factory=lambda: NONE)
+    rho: FloatArray = field(default_factory=lambda: NONE)
+    adaptation: FloatArray = field(default_factory=lambda: NONE)
+    recurrent: FloatArray = field(default_factory=lambda: NO_WEIGHTS)
+
+    @property
+    def values(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What the kernels take beside beta and threshold, in their order."""
+        return self.alpha, self.rho, self.adaptation
 
 
 @st.composite
-def cells(draw: st.DrawFn) -> Cells:
-    """Draw layers around multiples of eight neurons; silent, saturated, and with membranes at the threshold."""
+def cells(draw: st.DrawFn, *, plain: bool = False) -> Cells:
+    """Draw layers around multiples of four and eight; silent, saturated, and with membranes at the threshold."""
     samples, steps, n = draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 25))
     rng = np.random.default_rng(draw(seeds))
     constant = draw(st.booleans())
@@ -39,20 +56,38 @@ def cells(draw: st.DrawFn) -> Cells:
     beta = rng.choice([0, 0.5, 0.9, 1], n).astype(np.float32)
     threshold = rng.choice([0.25, 0.5, 1], n).astype(np.float32)
     below = np.nextafter(threshold, np.float32(-np.inf))
-    return Cells(current, steps, beta, threshold, below if draw(st.booleans()) else threshold, rng)
+    cell = Cells(current, steps, beta, threshold, below if draw(st.booleans()) else threshold, rng)
+    kind = "lif" if plain else draw(st.sampled_from(["lif", "cuba_lif", "alif", "all"]))
+    if kind in ("cuba_lif", "all"):
+        cell = replace(cell, alpha=rng.choice([0, 0.5, 0.8, 1], n).astype(np.float32))
+    if kind in ("alif", "all"):
+        rho, adaptation = rng.choice([0, 0.5, 0.97, 1], n), rng.choice([0, 0.1, 0.5, 4], n)
+        cell = replace(cell, rho=rho.astype(np.float32), adaptation=adaptation.astype(np.float32))
+    if not plain and draw(st.booleans()):
+        # Multiples of 1/256, as the currents: their sums are exact in any order.
+        cell = replace(cell, recurrent=exact_values(rng, (n, n)))
+    return cell
 
 
-def expected_run(cell: Cells, reset: int) -> tuple[FloatArray, FloatArray]:
-    """Return membranes and spikes [M, T, N], one line per rule."""
+def expected_states(cell: Cells, reset: int) -> States:
+    """Return what the neurons go through [T, M, N], one line per rule, in the kernel's precision."""
     samples, _, n = cell.current.shape
-    membrane = np.empty((samples, cell.steps, n), np.float32)
-    spikes = np.empty_like(membrane)
-    rest = np.zeros((samples, n), np.float32)
-    pending = np.zeros((samples, n), np.float32)
+    states = States(*np.empty((5, cell.steps, samples, n), np.float32))
+    rest, pending, synaptic, trace, s = np.zeros((5, samples, n), np.float32)
     for t in range(cell.steps):
-        u = cell.beta * rest + cell.current[:, t if cell.current.shape[1] > 1 else 0] - pending
-        s = (u > cell.fire_above).astype(np.float32)
-        membrane[:, t], spikes[:, t] = u, s
+        u = cell.current[:, t if cell.current.shape[1] > 1 else 0]
+        if cell.recurrent.size:
+            u = u + s @ cell.recurrent
+        if cell.alpha.size:
+            synaptic = u = cell.alpha * synaptic + u
+        u = cell.beta * rest + u - pending
+        limit = cell.fire_above
+        if cell.rho.size:
+            trace = cell.rho * trace + s
+            limit = cell.threshold + cell.adaptation * trace
+            if (cell.fire_above < cell.threshold).all():
+                limit = np.nextafter(limit, np.float32(-np.inf))
+        s = (u > limit).astype(np.float32)
         match reset:
             case neurons.SUBTRACT:
                 rest = u - cell.threshold * s
@@ -62,7 +97,9 @@ def expected_run(cell: Cells, reset: int) -> tuple[FloatArray, FloatArray]:
                 rest = u
             case neurons.SUBTRACT_DELAYED:
                 rest, pending = u, cell.threshold * s
-    return membrane, spikes
+        states.membrane[t], states.spikes[t], states.rest[t] = u, s, rest
+        states.synaptic[t], states.trace[t] = synaptic, trace
+    return states
 
 
 def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]:
@@ -83,7 +120,9 @@ def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]
         cell.threshold,
         cell.fire_above,
         reset,
-        np.full((2, n), np.nan, np.float32),
+        *cell.values,
+        cell.recurrent,
+        np.full((5, n), np.nan, np.float32),
         fired,
         fired.view(np.uint64),
         indptr,
@@ -98,18 +137,17 @@ def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]
 def test_integrate_and_fire(reset: int, cell: Cells) -> None:
     """Membranes and events are those of the recurrence, to the bit, for every reset and for constant currents."""
     membrane, events = run(cell, reset, constant=cell.current.shape[1] == 1)
-    expected, spikes = expected_run(cell, reset)
-    assert np.array_equal(membrane, expected)
-    assert_same_events(events, Events.from_dense(spikes.swapaxes(0, 1)))
+    expected = expected_states(cell, reset)
+    assert np.array_equal(membrane.swapaxes(0, 1), expected.membrane)
+    assert_same_events(events, Events.from_dense(expected.spikes))
 
 
 @pytest.mark.parametrize("reset", RESETS)
 @given(cells())
 def test_constant_currents(reset: int, cell: Cells) -> None:
     """A current given once gives the same bits as one repeated at every step."""
-    once = Cells(cell.current[:, :1], cell.steps, cell.beta, cell.threshold, cell.fire_above, cell.rng)
-    repeated = np.repeat(once.current, cell.steps, axis=1)
-    many = Cells(repeated, cell.steps, cell.beta, cell.threshold, cell.fire_above, cell.rng)
+    once = replace(cell, current=cell.current[:, :1])
+    many = replace(once, current=np.repeat(once.current, cell.steps, axis=1))
     (membrane, events), (other, other_events) = run(once, reset, constant=True), run(many, reset, constant=False)
     assert_same_bits(membrane, other)
     assert_same_events(events, other_events)
@@ -134,51 +172,75 @@ def test_membrane_at_the_threshold() -> None:
         assert run(cell, neurons.SUBTRACT, constant=False)[1].indices.size == fired
 
 
-def backward_by_recurrence(
-    cell: Cells, membrane: FloatArray, gradient: FloatArray, reset: int, detach: bool, h: FloatArray
-) -> NDArray[np.float64]:
-    """Return dL/dI in float64: ``delta[t] = h g + (du[t + 1] / du[t]) delta[t + 1]``."""
-    u, beta, threshold = membrane.astype(np.float64), cell.beta.astype(np.float64), cell.threshold.astype(np.float64)
-    s = (membrane > cell.fire_above).astype(np.float64)
-    soft = np.zeros_like(u) if detach else h.astype(np.float64)
-    factor = {
-        neurons.SUBTRACT: beta * (1 - threshold * soft),
-        neurons.ZERO: beta * (1 - s - u * soft),
-        neurons.NONE: beta + 0 * u,
-        neurons.SUBTRACT_DELAYED: beta - threshold * soft,
-    }[reset]
-    delta = np.zeros_like(u)
-    carried = np.zeros_like(u[:, 0])
-    for t in range(cell.steps - 1, -1, -1):
-        carried = delta[:, t] = h[:, t] * gradient[:, t].astype(np.float64) + factor[:, t] * carried
-    return delta
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 8, 9])
+def test_what_is_absent_adds_nothing(reset: int, n: int) -> None:
+    """No synaptic memory, no adaptation and no recurrent weight: the bits of neurons that have no such thing."""
+    rng = np.random.default_rng(n)
+    ones, zeros = np.ones(n, np.float32), np.zeros(n, np.float32)
+    current = rng.normal(0.5, 1, (2, 6, n)).astype(np.float32)
+    plain = Cells(current, 6, 0.9 * ones, ones, ones, rng)
+    idle = replace(plain, alpha=zeros, rho=ones, adaptation=zeros, recurrent=np.zeros((n, n), np.float32))
+    (membrane, events), (other, other_events) = run(plain, reset, constant=False), run(idle, reset, constant=False)
+    assert np.array_equal(membrane, other)
+    assert_same_events(events, other_events)
+
+
+def backward_by_hand(
+    cell: Cells, states: States, gradient: FloatArray, reset: int, detach: bool, surrogate: dict[str, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return dL/dI [M, T, N] and the gradients of beta, alpha and threshold [3, N], in float64."""
+    options = {
+        "reset": RESET_NAMES.get(reset, "subtract"),
+        "reset_delay": reset == neurons.SUBTRACT_DELAYED,
+        "detach_reset": detach,
+        "surrogate": surrogate,
+    }
+    n = cell.threshold.size
+    zeros = np.zeros(n)
+    alpha, rho, adaptation = (array.astype(np.float64) if array.size else zeros for array in cell.values)
+    weight = cell.recurrent.T.astype(np.float64) if cell.recurrent.size else np.zeros((n, n))
+    beta, threshold = cell.beta.astype(np.float64), cell.threshold.astype(np.float64)
+    neuron = Neuron(options, beta, threshold, alpha, rho, adaptation, weight)
+    exact = States(*(np.asarray(a, np.float64) for a in vars(states).values()))
+    delta, values = through_spikes(gradient.astype(np.float64).swapaxes(0, 1), exact, neuron)
+    return delta.swapaxes(0, 1), np.stack([values["beta"], values["alpha"], values["threshold"]])
 
 
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("detach", [False, True])
 @given(
     cells(),
-    st.sampled_from([(neurons.ATAN, 2.0), (neurons.TRIANGLE, 1.0), (neurons.STRAIGHT_THROUGH, 1.0)]),
+    st.sampled_from(
+        [
+            (neurons.ATAN, {"atan": 2.0}),
+            (neurons.TRIANGLE, {"triangle": 1.0}),
+            (neurons.STRAIGHT_THROUGH, {"straight_through": 1.0}),
+        ]
+    ),
     st.sampled_from(["per step", "same", "in place", "sum only"]),
+    st.booleans(),
 )
-def test_backpropagate(reset: int, detach: bool, cell: Cells, surrogate: tuple[int, float], kind: str) -> None:
+def test_backpropagate(
+    reset: int, detach: bool, cell: Cells, surrogate: tuple[int, dict[str, float]], kind: str, learn: bool
+) -> None:
     """Deltas follow the recurrence for every reset; a gradient may be one for all steps, and be overwritten."""
-    membrane, _ = expected_run(cell, reset)
+    states = expected_states(cell, reset)
+    membrane = np.ascontiguousarray(states.membrane.swapaxes(0, 1), np.float32)
     samples, steps, n = membrane.shape
     given_steps = 1 if kind in ("same", "sum only") else steps
     gradient = cell.rng.normal(size=(samples, given_steps, n)).astype(np.float32)
     weights = cell.rng.normal(size=(steps,)).astype(np.float32)
     extra = cell.rng.normal(size=(samples, n)).astype(np.float32)
-    code, sharpness = surrogate[0], np.float32(surrogate[1])
-    h = np.empty((samples * steps, n), np.float32)
-    neurons.surrogate_derivative(code, sharpness, membrane.reshape(-1, n), cell.threshold, h)
     total_gradient = gradient * weights[:, None] + extra[:, None]
-    expected = backward_by_recurrence(cell, membrane, total_gradient, reset, detach, h.reshape(membrane.shape))
+    expected, expected_values = backward_by_hand(cell, states, total_gradient, reset, detach, surrogate[1])
 
     delta = {"in place": gradient, "sum only": np.empty((0, 0, 0), np.float32)}.get(kind)
     delta = np.full(membrane.shape, np.nan, np.float32) if delta is None else delta
     delta_sum = np.full((samples, n), np.nan, np.float32)
+    adaptive_steps = steps if cell.rho.size else 0
     before = membrane.copy()
+    learned = np.full((3 if learn else 0, n), 5.0)
     neurons.backpropagate(
         membrane,
         gradient,
@@ -191,18 +253,29 @@ def test_backpropagate(reset: int, detach: bool, cell: Cells, surrogate: tuple[i
         cell.fire_above,
         reset,
         detach,
-        code,
-        sharpness,
-        np.full((3, n), np.nan, np.float32),
+        *cell.values,
+        np.ascontiguousarray(cell.recurrent.T),
+        surrogate[0],
+        np.float32(next(iter(surrogate[1].values()))),
+        np.full((8, n), np.nan, np.float32),
+        np.full((adaptive_steps, n), np.nan, np.float32),
+        np.full((adaptive_steps, n), np.nan, np.float32),
+        learned,
     )
     assert_same_bits(membrane, before)
     tolerance = 1e-5 * (1 + np.abs(expected).max())
     np.testing.assert_allclose(delta_sum, expected.sum(axis=1), rtol=1e-4, atol=tolerance * steps)
     if kind != "sum only":
         np.testing.assert_allclose(delta, expected, rtol=1e-4, atol=tolerance)
+    if learn:
+        # To what is there, the gradients are added; alpha has none where there is no synaptic current.
+        added = learned - 5
+        scale = tolerance * steps * samples * (1 + np.abs(membrane).max())
+        np.testing.assert_allclose(added[0::2], expected_values[0::2], rtol=1e-4, atol=scale)
+        np.testing.assert_allclose(added[1], expected_values[1] if cell.alpha.size else 0, rtol=1e-4, atol=scale)
 
 
-@given(cells())
+@given(cells(plain=True))
 def test_integrate(cell: Cells) -> None:
     """A leaky integrator's membrane is the recurrence's, to the bit, also where the current is given once."""
     samples, _, n = cell.current.shape
@@ -214,7 +287,7 @@ def test_integrate(cell: Cells) -> None:
         assert np.array_equal(membrane[:, t], u)
 
 
-@given(cells())
+@given(cells(plain=True))
 def test_backpropagate_integration(cell: Cells) -> None:
     """The integrator's backward pass is the transpose of its forward pass, and gives the sum over time too."""
     samples, _, n = cell.current.shape

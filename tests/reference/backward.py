@@ -1,12 +1,22 @@
 """Backpropagation through time, by hand.
 
-Written for one neuron, g[t] = dL/ds[t] and d[t] = dL/du[t], the membrane before the reset, which is also the gradient
-of the current. A spike's derivative is h[t] = h(u[t] - threshold); ``detach_reset`` leaves out the terms in brackets:
+For one layer, with g[t] = dL/ds[t], d[t] = dL/du[t] for the membrane before the reset, e[t] = dL/di[t] for the
+synaptic current, which is also the gradient of the current I[t], and q[t] = dL/da[t] for the adaptation. A spike's
+derivative is h[t] = h(u[t] - threshold - adaptation a[t]); ``detach_reset`` leaves out the terms in brackets. A spike
+acts on the next step: through the recurrent weights, the adaptation, and the reset.
 
-    subtract           u[t+1] = beta (u[t] - threshold s[t]) + I    d[t] = h g + beta (1 [- threshold h]) d[t+1]
-    subtract, delayed  u[t+1] = beta u[t] - threshold s[t] + I      d[t] = h g + (beta [- threshold h]) d[t+1]
-    zero               u[t+1] = beta u[t] (1 - s[t]) + I            d[t] = h g + beta (1 - s [- u h]) d[t+1]
-    none               u[t+1] = beta u[t] + I                       d[t] = h g + beta d[t+1]
+    g[t] += V^T e[t+1] + q[t+1]
+    subtract           r[t] = u[t] - threshold s[t]                d[t] = h g + beta (1 [- threshold h]) d[t+1]
+    subtract, delayed  u[t+1] = beta u[t] - threshold s[t] + ...   d[t] = h g + (beta [- threshold h]) d[t+1]
+    zero               r[t] = u[t] (1 - s[t])                      d[t] = h g + beta (1 - s [- u h]) d[t+1]
+    none               r[t] = u[t]                                 d[t] = h g + beta d[t+1]
+    e[t] = d[t] + alpha e[t+1]
+    q[t] = rho q[t+1] - adaptation h[t] G[t]
+
+G[t] is all that a spike's derivative is multiplied by, the terms in brackets included. The values themselves:
+
+    beta: d[t] r[t-1]    alpha: e[t] i[t-1]    V: e[t] s[t-1]
+    threshold: -h[t] G[t], and what it takes off the membrane: -beta s[t] d[t+1], delayed -s[t] d[t+1]
 """
 
 from collections.abc import Mapping
@@ -15,7 +25,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.forward import FIRING, Array, Layers, Parameters, Trace, decay, named, readout_of
+from reference.forward import (
+    FIRING,
+    Array,
+    Layers,
+    Neuron,
+    Parameters,
+    States,
+    Trace,
+    decay,
+    named,
+    neuron,
+    readout_of,
+)
 from reference.surrogates import derivative
 
 
@@ -50,7 +72,10 @@ def backward(
         elif name in FIRING:
             if spikes is not None and index in spikes:
                 gradient = gradient + spikes[index]
-            gradient = through_spikes(gradient, trace.membrane[index], trace.spikes[index], name, options)
+            cells = neuron(name, options, index, parameters, gradient.shape[2])
+            gradient, values = through_spikes(gradient, trace.states[index], cells)
+            for key in values.keys() & {key.partition(".")[2] for key in parameters if key.startswith(f"{index}.")}:
+                gradients[f"{index}.{key}"] = shared(values[key], parameters[f"{index}.{key}"].shape)
         elif name == "li":
             gradient = through_integration(gradient, decay(name, options))
         elif name == "relu":
@@ -72,30 +97,52 @@ def spread(gradient: Array, steps: Array, readout: str) -> Array:
     return result
 
 
-def through_spikes(g: Array, membrane: Array, spikes: Array, name: str, options: dict[str, Any]) -> Array:
-    """Return the gradient of the current for that of the spikes."""
-    beta = decay(name, options)
-    threshold = np.asarray(options.get("threshold", 1.0), np.float64)
-    h = derivative(options.get("surrogate", "atan"), membrane - threshold)
-    through_reset = 0.0 if options.get("detach_reset", True) else 1.0
-    d = np.zeros_like(g)
-    later = np.zeros_like(g[0])
+def through_spikes(g: Array, states: States, cells: Neuron) -> tuple[Array, dict[str, Array]]:
+    """Return the gradient of the current for that of the spikes, and those of the values, per neuron [N].
+
+    The values' are summed over time and batch: of beta, alpha, threshold, and of the recurrent weights [N, N].
+    """
+    level = cells.threshold + cells.adaptation * states.trace
+    h = derivative(cells.options.get("surrogate", "atan"), states.membrane - level)
+    current = np.zeros_like(g)
+    later_d, later_e, later_q = (np.zeros_like(g[0]) for _ in range(3))
+    values = {key: np.zeros(g.shape[2]) for key in ("beta", "alpha", "threshold")}
+    values["recurrent_weight"] = np.zeros_like(cells.recurrent)
     for t in reversed(range(len(g))):
-        kept = carried(options, beta, threshold, membrane[t], spikes[t], through_reset * h[t])
-        later = d[t] = h[t] * g[t] + kept * later
-    return d
+        through_reset, kept, taken = at_reset(cells, states.membrane[t], states.spikes[t])
+        spike = g[t] + later_e @ cells.recurrent + later_q + through_reset * later_d
+        values["threshold"] -= (h[t] * spike + taken * later_d).sum(axis=0)
+        later_q = cells.rho * later_q - cells.adaptation * h[t] * spike
+        later_d = h[t] * spike + kept * later_d
+        later_e = current[t] = later_d + cells.alpha * later_e
+        if t > 0:
+            values["beta"] += (later_d * states.rest[t - 1]).sum(axis=0)
+            values["alpha"] += (later_e * states.synaptic[t - 1]).sum(axis=0)
+            values["recurrent_weight"] += later_e.T @ states.spikes[t - 1]
+    return current, values
 
 
-def carried(options: dict[str, Any], beta: Array, threshold: Array, u: Array, s: Array, h: Array) -> Array:
-    """Return du[t+1]/du[t]; ``h`` is zero where the reset is detached."""
-    reset = options.get("reset", "subtract")
-    if reset == "subtract" and options.get("reset_delay", False):
-        return np.asarray(beta - threshold * h)
-    if reset == "subtract":
-        return np.asarray(beta * (1 - threshold * h))
-    if reset == "zero":
-        return np.asarray(beta * (1 - s - u * h))
-    return beta
+def at_reset(cells: Neuron, u: Array, s: Array) -> tuple[Array, Array, Array]:
+    """Return what the next membrane is to this step: du[t+1]/ds[t], du[t+1]/du[t], and -du[t+1]/dthreshold.
+
+    The first is zero where the reset is detached.
+    """
+    reset, nothing = cells.options.get("reset", "subtract"), np.zeros_like(u)
+    beta = cells.beta + nothing
+    if reset == "subtract" and cells.options.get("reset_delay", False):
+        through, kept, taken = -cells.threshold + nothing, beta, s
+    elif reset == "subtract":
+        through, kept, taken = -beta * cells.threshold, beta, beta * s
+    elif reset == "zero":
+        through, kept, taken = -beta * u, beta * (1 - s), nothing
+    else:
+        through, kept, taken = nothing, beta, nothing
+    return nothing if cells.options.get("detach_reset", True) else through, kept, taken
+
+
+def shared(per_neuron: Array, shape: tuple[int, ...]) -> Array:
+    """Add up the gradients of neurons that have one value in common."""
+    return per_neuron if per_neuron.shape == shape else np.asarray(per_neuron.sum())
 
 
 def through_integration(g: Array, beta: Array) -> Array:

@@ -12,8 +12,45 @@ Layers = Sequence[str | dict[str, Any]]
 Parameters = Mapping[str, NDArray[Any]]
 
 SHORT = {"dense": "out", "dropout": "p"}
-FIRING = ("lif", "if")
+FIRING = ("lif", "if", "cuba_lif", "alif")
 STATEFUL = (*FIRING, "li")
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """A layer of firing neurons: its options as written, and its values, one number or one per neuron.
+
+    ``alpha`` 0 means no synaptic current, ``adaptation`` 0 a fixed threshold, ``recurrent`` [N, N] zeros no weights
+    from the layer to itself.
+    """
+
+    options: dict[str, Any]
+    beta: Array
+    threshold: Array
+    alpha: Array
+    rho: Array
+    adaptation: Array
+    recurrent: Array
+
+
+@dataclass
+class States:
+    """What neurons went through, [T, B, N] each.
+
+    ``membrane`` is before the reset, ``rest`` after it (a delayed reset is still to come); ``synaptic`` is what drives
+    the membrane; ``trace`` is the adaptation's, as it stood when the neuron was tested.
+    """
+
+    membrane: Array
+    spikes: Array
+    rest: Array
+    synaptic: Array
+    trace: Array
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> "States":
+        """Return zeros."""
+        return cls(*(np.zeros(shape) for _ in range(5)))
 
 
 @dataclass
@@ -21,12 +58,13 @@ class Trace:
     """All that happened in a forward pass.
 
     ``inputs[i]`` is what layer i got, [T, B, N]; ``membrane[i]`` is that of a firing layer before its reset, of ``li``,
-    and the input of a ``relu``; ``spikes[i]`` what a firing layer sent on.
+    and the input of a ``relu``; ``spikes[i]`` what a firing layer sent on, and ``states[i]`` all of its states.
     """
 
     inputs: list[Array] = field(default_factory=list)
     membrane: dict[int, Array] = field(default_factory=dict)
     spikes: dict[int, Array] = field(default_factory=dict)
+    states: dict[int, States] = field(default_factory=dict)
     step_logits: Array = field(default_factory=lambda: np.empty(0))
     logits: Array = field(default_factory=lambda: np.empty(0))
 
@@ -41,14 +79,33 @@ def named(layer: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, options if isinstance(options, dict) else {SHORT[name]: options}
 
 
-def decay(name: str, options: dict[str, Any]) -> Array:
-    """Return beta: given, from the time constant, 0.9, or 1 without leak."""
+def decay(name: str, options: dict[str, Any], key: str = "beta") -> Array:
+    """Return beta or alpha: given, from the time constant, 0.9 and 0.8, or 1 without leak."""
     if name == "if":
         return np.asarray(1.0)
-    if "tau_mem" in options:
-        ratio = options["dt"] / np.asarray(options["tau_mem"], np.float64)
+    tau = {"beta": "tau_mem", "alpha": "tau_syn"}[key]
+    if tau in options:
+        ratio = options["dt"] / np.asarray(options[tau], np.float64)
         return np.asarray(1 - ratio if options.get("discretization") == "euler" else np.exp(-ratio))
-    return np.asarray(options.get("beta", 0.9), np.float64)
+    return np.asarray(options.get(key, {"beta": 0.9, "alpha": 0.8}[key]), np.float64)
+
+
+def neuron(name: str, options: dict[str, Any], index: int, parameters: Parameters, size: int) -> Neuron:
+    """Return a firing layer's neurons; learned values are those among the parameters."""
+
+    def value(key: str, otherwise: Any) -> Array:
+        return np.asarray(parameters.get(f"{index}.{key}", otherwise), np.float64)
+
+    adapts = name == "alif"
+    return Neuron(
+        options,
+        value("beta", decay(name, options)),
+        value("threshold", options.get("threshold", 1.0)),
+        value("alpha", decay(name, options, "alpha") if name == "cuba_lif" else 0.0),
+        np.asarray(options.get("rho", 0.97) if adapts else 0.0, np.float64),
+        np.asarray(options.get("adaptation", 0.1) if adapts else 0.0, np.float64),
+        value("recurrent_weight", np.zeros((size, size))),
+    )
 
 
 def is_ann(network: Layers) -> bool:
@@ -82,8 +139,9 @@ def forward(
         if name == "dense":
             signal = dense(signal, parameters[f"{index}.weight"], parameters.get(f"{index}.bias"))
         elif name in FIRING:
-            trace.membrane[index], signal = fire(signal, name, options)
-            trace.spikes[index] = signal
+            states = trace.states[index] = fire(signal, neuron(name, options, index, parameters, signal.shape[2]))
+            trace.membrane[index] = states.membrane
+            trace.spikes[index] = signal = states.spikes
         elif name == "li":
             signal = trace.membrane[index] = integrate(signal, decay(name, options))
         elif name == "relu":
@@ -101,27 +159,31 @@ def dense(signal: Array, weight: NDArray[Any], bias: NDArray[Any] | None) -> Arr
     return np.asarray(current if bias is None else current + bias.astype(np.float64))
 
 
-def fire(current: Array, name: str, options: dict[str, Any]) -> tuple[Array, Array]:
-    """Return the membranes before the reset and the spikes of IF or LIF neurons."""
-    beta = decay(name, options)
-    threshold = np.asarray(options.get("threshold", 1.0), np.float64)
-    reset, delayed = options.get("reset", "subtract"), options.get("reset_delay", False)
-    membrane, spikes = np.zeros_like(current), np.zeros_like(current)
-    rest = np.zeros_like(current[0])
-    pending = np.zeros_like(current[0])
+def fire(current: Array, cells: Neuron) -> States:
+    """Return what neurons go through under a current [T, B, N].
+
+    I[t] += V s[t-1];  i[t] = alpha i[t-1] + I[t];  u[t] = beta r[t-1] + i[t] (and less a delayed reset);
+    a[t] = rho a[t-1] + s[t-1];  s[t] = H(u[t] - threshold - adaptation a[t]);  r[t] = u[t] after the reset.
+    """
+    reset, delayed = cells.options.get("reset", "subtract"), cells.options.get("reset_delay", False)
+    reaches = np.greater_equal if cells.options.get("spike_at", ">") == ">=" else np.greater
+    states = States.of(current.shape)
+    rest, spikes, synaptic, trace, pending = (np.zeros_like(current[0]) for _ in range(5))
     for t in range(len(current)):
-        u = beta * rest + current[t] - pending
-        s = (u >= threshold if options.get("spike_at", ">") == ">=" else u > threshold).astype(np.float64)
+        synaptic = cells.alpha * synaptic + current[t] + spikes @ cells.recurrent.T
+        u = cells.beta * rest + synaptic - pending
+        trace = cells.rho * trace + spikes
+        spikes = reaches(u, cells.threshold + cells.adaptation * trace).astype(np.float64)
+        rest = u
         if reset == "subtract" and delayed:  # the next step subtracts, after the decay
-            rest, pending = u, threshold * s
+            pending = cells.threshold * spikes
         elif reset == "subtract":
-            rest = u - threshold * s
+            rest = u - cells.threshold * spikes
         elif reset == "zero":
-            rest = u * (1 - s)
-        else:
-            rest = u
-        membrane[t], spikes[t] = u, s
-    return membrane, spikes
+            rest = u * (1 - spikes)
+        states.membrane[t], states.spikes[t], states.rest[t] = u, spikes, rest
+        states.synaptic[t], states.trace[t] = synaptic, trace
+    return states
 
 
 def integrate(current: Array, beta: Array) -> Array:

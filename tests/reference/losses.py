@@ -68,17 +68,18 @@ def penalty(choice: dict[str, Any], network: Layers, trace: Trace) -> Penalty:
         spikes = sum(float(s.sum()) for s in hidden.values())
         return Penalty(weight * spikes / batch, {i: np.full(s.shape[1:], weight / batch) for i, s in hidden.items()})
     if name == "synops":
-        fan_out = {index: outputs_after(network, index) for index in hidden}
+        fan_out = {index: synapses_of(network, index, s.shape[2]) for index, s in hidden.items()}
         return synops(weight, options.get("budget", 0.0), hidden, fan_out)
     if name == "rate_upper":
         return rate_bound(weight, options.get("max_rate", 0.5), 1, hidden)
     return rate_bound(weight, options.get("min_rate", 0.01), -1, hidden)
 
 
-def outputs_after(network: Layers, index: int) -> int:
-    """Return how many synapses leave each neuron of a layer: the outputs of the next dense layer."""
+def synapses_of(network: Layers, index: int, size: int) -> int:
+    """Return how many synapses leave each neuron of a layer: the next dense layer's and, where recurrent, its own."""
     following = (named(layer) for layer in network[index + 1 :])
-    return int(next(options["out"] for name, options in following if name == "dense"))
+    outputs = int(next(options["out"] for name, options in following if name == "dense"))
+    return outputs + (size if named(network[index])[1].get("recurrent", False) else 0)
 
 
 def synops(weight: float, budget: float, hidden: Mapping[int, Array], fan_out: Mapping[int, int]) -> Penalty:
