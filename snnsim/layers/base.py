@@ -46,7 +46,6 @@ class Gradient:
     weights: FloatArray | None = None
     total: FloatArray | None = None
 
-
     def over_steps(self, steps: int) -> "Gradient":
         """Return the same gradient as one array per step."""
         if self.weights is None:
