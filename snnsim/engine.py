@@ -28,7 +28,7 @@ from snnsim.passes import (
     fan_outs,
     forward,
     hidden_firing,
-    next_with_weights,
+    spike_fan_out,
 )
 from snnsim.regularizers import HiddenSpikes, Penalties
 from snnsim.results import BatchStep, MicroRun
@@ -53,7 +53,7 @@ class Engine:
         path: str = "auto",
     ) -> list[MicroRun]:
         """Run a batch forwards; results come in the order of the samples."""
-        plan = self._plan(batch, per_step=False)
+        plan = self._prepare(batch, per_step=False)
         with_steps = with_steps or "membrane" in record
         fan_out = fan_outs(self.layers)
 
@@ -104,7 +104,7 @@ class Engine:
         path: str = "auto",
     ) -> BatchStep:
         """Run a batch forwards and back: the mean loss over the batch, with penalties, and its gradients."""
-        plan = self._plan(batch, per_step=loss.per_step)
+        plan = self._prepare(batch, per_step=loss.per_step)
         used = min(SLOTS, len(self._micro_batches(batch)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
         terms = np.empty(batch.batch)
@@ -173,7 +173,7 @@ class Engine:
         for layer in layers:
             events = result.inputs[layer.index + 1]
             assert isinstance(events, Events)
-            hidden.append(HiddenSpikes(events, next_with_weights(self.layers, layer.index).fan_out()[:, 0]))
+            hidden.append(HiddenSpikes(events, spike_fan_out(self.layers, layer)))
         if not hidden:
             return terms
         extra = [np.zeros((micro.samples, layer.size)) for layer in layers]
@@ -185,7 +185,9 @@ class Engine:
         micro.extra = {layer.index: sum_.astype(np.float32) for layer, sum_ in zip(layers, extra, strict=True)}
         return terms
 
-    def _plan(self, batch: BatchInput, *, per_step: bool) -> Plan:
+    def _prepare(self, batch: BatchInput, *, per_step: bool) -> Plan:
+        for layer in self.layers:
+            layer.prepare()
         constant = isinstance(batch, ConstantInput)
         return Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step)
 

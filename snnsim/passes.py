@@ -187,9 +187,16 @@ def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:
     return [layer for layer in layers[:-1] if layer.fires]
 
 
-def next_with_weights(layers: Sequence[Layer], index: int) -> Affine:
-    """Return the first layer with weights after ``index``."""
-    return next(layer for layer in layers[index + 1 :] if isinstance(layer, Affine))
+def spike_fan_out(layers: Sequence[Layer], firing: Layer) -> NDArray[np.int64]:
+    """Return how many synapses of the next layer with weights a spike of each neuron reaches, int64 [N].
+
+    Through pools: a spike in several windows reaches what each of their events does, one in none nothing.
+    """
+    following = next(layer for layer in layers[firing.index + 1 :] if isinstance(layer, Affine))
+    reached: NDArray[np.int64] = following.fan_out()[:, 0]
+    for between in reversed(layers[firing.index + 1 : following.index]):
+        reached = between.reached_through(reached)
+    return reached
 
 
 def parameters_of(layers: Sequence[Layer]) -> dict[str, FloatArray]:
