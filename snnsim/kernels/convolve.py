@@ -43,21 +43,22 @@ def sort_by_place(
         end = indptr[r + 1]
         for p in range(at.size):
             at[p] = 0
+        # Unsigned indices: the compiler then leaves out the wrap-around of negative ones, which doubled the time.
         for j in range(begin, end):
-            at[place_of[indices[j]]] += 1
+            at[np.uint32(place_of[np.uint32(indices[j])])] += np.int32(1)
         total = np.int32(begin - first)
         for p in range(at.size):
             count = at[p]
             at[p] = total
             total += count
         for j in range(begin, end):
-            i = indices[j]
-            place = place_of[i]
-            k = at[place]
+            i = np.uint32(indices[j])
+            place = np.uint32(place_of[i])
+            k = np.uint32(at[place])
             channels[k] = channel_of[i]
             if graded:
                 sizes[k] = values[j]
-            at[place] = k + 1
+            at[place] = np.int32(k + 1)
         for p in range(at.size - 1, 0, -1):
             at[p] = at[p - 1]
         at[0] = begin - first
@@ -286,13 +287,9 @@ def add_weight_gradient(
                             for j in range(begin, end):
                                 a = (channels[j] * taps + tap[q]) * outputs
                                 w = w_row[a : a + size]
-                                if graded:
-                                    v = sizes[j]
-                                    for k in range(d.size):
-                                        w[k] += v * d[k]
-                                else:
-                                    for k in range(d.size):
-                                        w[k] += d[k]
+                                v = sizes[j] if graded else ONE
+                                for k in range(d.size):
+                                    w[k] += v * d[k]
 
 
 @kernel
@@ -394,3 +391,10 @@ def add_patches(
                             for k in range(target.size):
                                 target[k] += part[k]
                             place += size
+
+
+@kernel
+def add_reordered(source: FloatArray, order: IndexArray, target: FloatArray) -> None:
+    """Add a flat array in another order: ``target[k] += source[order[k]]``."""
+    for k in range(target.size):
+        target[k] += source[np.uint32(order[k])]

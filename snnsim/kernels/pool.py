@@ -40,10 +40,11 @@ def pool_events(
         sums[k] = NIL
     for r in range(indptr.size - 1):
         for j in range(indptr[r], indptr[r + 1]):
-            i = indices[j]
+            # Unsigned indices: the compiler then leaves out the wrap-around of negative ones.
+            i = np.uint32(indices[j])
             size = values[j] if graded else np.float32(1)
-            for q in range(ptr[i], ptr[i + 1]):
-                sums[windows[q]] += size
+            for q in range(ptr[i], ptr[i + np.uint32(1)]):
+                sums[np.uint32(windows[np.uint32(q)])] += size
         for k in range(sums.size):
             size = sums[k] * scale
             pooled[total] = k
@@ -156,21 +157,31 @@ def pool_rows_backward(
 ) -> None:
     """Spread gradients [rows, outputs] over their windows, times ``scale``; ``result`` [rows, C*H*W] is overwritten."""
     channels, height, width = image
+    apart = kernel_[0] <= stride[0] and kernel_[1] <= stride[1]
     for r in range(gradient.shape[0]):
-        target = result[r]
-        for i in range(target.size):
-            target[i] = NIL
         for c in range(channels):
+            target = result[r, c * height * width : (c + 1) * height * width]
+            if not apart or kernel_ != stride or out[0] * stride[0] != height or out[1] * stride[1] != width:
+                for i in range(target.size):
+                    target[i] = NIL
             for oy in range(out[0]):
                 start = (c * out[0] + oy) * out[1]
                 source = gradient[r, start : start + out[1]]
                 for ky in range(kernel_[0]):
-                    start = (c * height + oy * stride[0] + ky) * width
+                    start = (oy * stride[0] + ky) * width
                     line = target[start : start + width]
-                    for ox in range(out[1]):
-                        g = source[ox] * scale
+                    if not apart:
                         for kx in range(kernel_[1]):
-                            line[ox * stride[1] + kx] += g
+                            for ox in range(out[1]):
+                                line[np.uint32(ox * stride[1] + kx)] += source[ox] * scale
+                    elif ky == 0:
+                        for kx in range(kernel_[1]):
+                            for ox in range(out[1]):
+                                line[np.uint32(ox * stride[1] + kx)] = source[ox] * scale
+                    else:
+                        above = target[start - width : start]
+                        for x in range(width):
+                            line[x] = above[x]
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,10 @@ from snnsim.memory import aligned_zeros
 
 # When a sample's product beats scattering event by event: from so many of its inputs active (measured on one core,
 # Zen 3, 16x12x12 to 32x8x8, 5x5; see benchmarks/convolution.py).
-DENSE_FROM = 0.45
+DENSE_FROM = 0.3
 
-# How much of a product's input, every pixel with all it sees, is written out at a time, in bytes: half an L2 cache.
-COLUMN_BYTES = 1 << 18
+# How much of a product's input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
+COLUMN_BYTES = 1 << 19
 
 # Into how many blocks of samples a whole batch's gradient product is cut: fixed, so that threads change no bit.
 GRADIENT_BLOCKS = 4
@@ -105,6 +106,7 @@ class Conv2d(Affine):
         line = (group * height + y + window.before[0]) * width + x + window.before[1]
         self._padded_of = (line * self.group_inputs + within).astype(np.int32)
         self._rows_hit = window.hits(0)
+        self._from_run, self._from_product = self._orders()
 
     @property
     def _bias(self) -> FloatArray:
@@ -114,17 +116,33 @@ class Conv2d(Affine):
     def _shape(self) -> tuple[int, int, int, int]:
         return self.groups, self.window.kernel[1], self.window.out[1], self.group_outputs
 
+    def _orders(self) -> tuple[IndexArray, IndexArray]:
+        """Return where in the kernels' orders, by run and as a product, each weight in transposed memory lies."""
+        size = self.parameters["weight"].size
+        numbers = np.arange(size, dtype=np.int32).reshape(self.parameters["weight"].shape)
+        orders = []
+        for ordered in (self._in_runs(numbers), self._as_product(numbers)):
+            place = np.empty(size, np.int32)
+            place[ordered.ravel()] = np.arange(size, dtype=np.int32)
+            orders.append(np.ascontiguousarray(place.reshape(numbers.shape).T).ravel())
+        return orders[0], orders[1]
+
+    def _in_runs(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Return OIHW weights as [ky, channel, tap, output of the group], taps in the order of the runs."""
+        by_run = self._grouped(weight).transpose(3, 0, 2, 4, 1).reshape(self._by_run.shape)
+        return np.asarray(by_run[:, :, self.window.tap_order])
+
+    def _as_product(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Return OIHW weights as [group, (ky, kx, channel), output of the group]."""
+        return self._grouped(weight).transpose(0, 3, 4, 2, 1).reshape(self._product.shape)
+
     def prepare(self) -> None:
         """Copy the weights into the orders of the kernels."""
-        weight = self._grouped(self.parameters["weight"])
-        kernel = self.window.kernel
-        by_run = weight.transpose(3, 0, 2, 4, 1).reshape(self._by_run.shape)
-        self._by_run[...] = by_run[:, :, self.window.tap_order]
-        split = self._product.reshape(self.groups, *kernel, self.group_inputs, self.group_outputs)
-        split[...] = weight.transpose(0, 3, 4, 2, 1)
+        self._by_run[...] = self._in_runs(self.parameters["weight"])
+        self._product[...] = self._as_product(self.parameters["weight"])
         self._product_back[...] = self._product.transpose(0, 2, 1)
 
-    def _grouped(self, weight: FloatArray) -> FloatArray:
+    def _grouped(self, weight: NDArray[Any]) -> NDArray[Any]:
         return weight.reshape(self.groups, self.group_outputs, self.group_inputs, *self.window.kernel)
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
@@ -300,15 +318,13 @@ class Conv2d(Affine):
     def _add_to(
         self, weight: FloatArray, *, product: FloatArray | None = None, by_run: FloatArray | None = None
     ) -> None:
-        """Add gradients in the kernels' orders to the weight's, OIHW."""
-        grouped = self._grouped(weight)
-        kernel = self.window.kernel
+        """Add gradients in the kernels' orders to the weight's, OIHW, whose memory is its transpose."""
+        memory = weight.T.reshape(-1)
+        assert np.shares_memory(memory, weight)
         if product is not None:
-            split = product.reshape(self.groups, *kernel, self.group_inputs, self.group_outputs)
-            grouped += split.transpose(0, 4, 3, 1, 2)
+            convolve.add_reordered(product.reshape(-1), self._from_product, memory)
         if by_run is not None:
-            split = by_run.reshape(kernel[0], self.groups, self.group_inputs, kernel[1], self.group_outputs)
-            grouped[..., self.window.tap_order] += split.transpose(1, 4, 2, 0, 3)
+            convolve.add_reordered(by_run.reshape(-1), self._from_run, memory)
 
     def _input_gradient(self, delta: FloatArray, result: FloatArray, buffers: Columns) -> None:
         """Write the gradient of the input rows [rows, F] for deltas [rows, groups, pixels, outputs]."""
