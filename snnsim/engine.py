@@ -53,7 +53,7 @@ class Engine:
         path: str = "auto",
     ) -> list[MicroRun]:
         """Run a batch forwards; results come in the order of the samples."""
-        plan = self._plan(batch, per_step=False)
+        plan = self._prepare(batch, per_step=False)
         with_steps = with_steps or "membrane" in record
         fan_out = fan_outs(self.layers)
 
@@ -104,7 +104,7 @@ class Engine:
         path: str = "auto",
     ) -> BatchStep:
         """Run a batch forwards and back: the mean loss over the batch, with penalties, and its gradients."""
-        plan = self._plan(batch, per_step=loss.per_step)
+        plan = self._prepare(batch, per_step=loss.per_step)
         used = min(SLOTS, len(self._micro_batches(batch)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
         terms = np.empty(batch.batch)
@@ -185,7 +185,9 @@ class Engine:
         micro.extra = {layer.index: sum_.astype(np.float32) for layer, sum_ in zip(layers, extra, strict=True)}
         return terms
 
-    def _plan(self, batch: BatchInput, *, per_step: bool) -> Plan:
+    def _prepare(self, batch: BatchInput, *, per_step: bool) -> Plan:
+        for layer in self.layers:
+            layer.prepare()
         constant = isinstance(batch, ConstantInput)
         return Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step)
 

@@ -19,6 +19,10 @@ Result = TypeVar("Result")
 CACHE_BYTES = 1 << 20
 MOST_SAMPLES = 16
 
+# Below so many samples the interpreter's own time shows; they may take an L3 cache then.
+FEW_SAMPLES = 4
+FEW_BYTES = 1 << 24
+
 # Gradients add up in so many chains, each in order, then reduced in order: the same bits for any thread count.
 SLOTS = 4
 
@@ -26,7 +30,7 @@ SLOTS = 4
 def micro_batch_size(widest: int, steps: int) -> int:
     """Return how many samples a worker carries at once: a power of two up to 16, from shapes alone."""
     size = MOST_SAMPLES
-    while size > 1 and size * steps * widest * 8 > CACHE_BYTES:
+    while size > 1 and size * steps * widest * 8 > (CACHE_BYTES if size > FEW_SAMPLES else FEW_BYTES):
         size //= 2
     return size
 

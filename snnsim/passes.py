@@ -191,9 +191,16 @@ def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def spike_fan_out(layers: Sequence[Layer], firing: Layer) -> NDArray[np.int64]:
-    """Return how many synapses a spike of each neuron reaches, in the next layer and its own, int64 [N]."""
+    """Return how many synapses a spike of each neuron reaches, in the next layer with weights and its own, int64 [N].
+
+    Through pools: a spike in several windows reaches what each of their events does, one in none nothing.
+    """
     following = next((layer for layer in layers[firing.index + 1 :] if isinstance(layer, Affine)), None)
-    reached = np.zeros(firing.size, np.int64) if following is None else following.fan_out()[:, 0]
+    reached: NDArray[np.int64] = np.zeros(firing.size, np.int64)
+    if following is not None:
+        reached = following.fan_out()[:, 0]
+        for between in reversed(layers[firing.index + 1 : following.index]):
+            reached = between.reached_through(reached)
     if isinstance(firing, FiringNeurons) and firing.firing.recurrent:
         reached = reached + firing.recurrent_fan_out()[:, 0]
     return reached

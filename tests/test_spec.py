@@ -216,7 +216,7 @@ def test_a_wrong_option_is_named_with_what_must_hold(layer: object, faults: list
     ("layer", "message"),
     [
         ("lfi", "network.0: unknown layer 'lfi'; did you mean 'lif'?"),
-        ("conv9", "network.0: unknown layer 'conv9'; must be one of dense, "),
+        ("zz", "network.0: unknown layer 'zz'; must be one of dense, "),
         (5, "network.0: must name one layer, alone or as the key of a map (got 5)"),
         (None, "network.0: must name one layer, alone or as the key of a map (got null)"),
         ({}, "network.0: must have one key that names the layer, its options indented below it (got none)"),
@@ -347,6 +347,22 @@ def test_the_schema_of_a_layer_allows_all_three_forms() -> None:
     schema = LayerChoice.model_json_schema()
     names, form = schema["anyOf"]
 
-    assert names == {"enum": ["dense", "lif", "if", "cuba_lif", "alif", "li", "flatten", "relu", "dropout"]}
+    assert names == {
+        "enum": [
+            "dense",
+            "conv2d",
+            "avg_pool2d",
+            "sum_pool2d",
+            "max_pool2d",
+            "lif",
+            "if",
+            "cuba_lif",
+            "alif",
+            "li",
+            "flatten",
+            "relu",
+            "dropout",
+        ]
+    }
     assert form["minProperties"] == form["maxProperties"] == 1
     assert form["properties"]["dense"]["anyOf"][0] == {"maximum": 2**31 - 1, "minimum": 1, "type": "integer"}

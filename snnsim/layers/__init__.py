@@ -8,14 +8,28 @@ import numpy as np
 from snnsim import spec
 from snnsim.errors import InputError, KeyPath
 from snnsim.layers.base import Affine, Layer, Shape
+from snnsim.layers.conv import Conv2d
 from snnsim.layers.dense import Dense
 from snnsim.layers.neurons import LEARNABLE, Firing, FiringNeurons
+from snnsim.layers.pool import MaxPool2d, SumPool2d
 from snnsim.layers.readout import LeakyIntegrators
 from snnsim.layers.simple import Dropout, Flatten, Relu
+from snnsim.layers.window import Window
 from snnsim.memory import require_memory
 from snnsim.surrogates import Surrogate
 
-__all__ = ["Affine", "Dense", "FiringNeurons", "Layer", "LeakyIntegrators", "Shape", "build_layers"]
+__all__ = [
+    "Affine",
+    "Conv2d",
+    "Dense",
+    "FiringNeurons",
+    "Layer",
+    "LeakyIntegrators",
+    "MaxPool2d",
+    "Shape",
+    "SumPool2d",
+    "build_layers",
+]
 
 
 def build_layers(choices: Sequence[spec.LayerChoice], input_shape: Shape, rng: np.random.Generator) -> list[Layer]:
@@ -40,14 +54,24 @@ def build_layers(choices: Sequence[spec.LayerChoice], input_shape: Shape, rng: n
 
 def _require_memory(choices: Sequence[spec.LayerChoice], input_shape: Shape) -> None:
     """Check that all weights fit into memory, before any is allocated."""
-    inputs, needed = math.prod(input_shape), 0
+    shape, needed = input_shape, 0
     for index, choice in enumerate(choices):
-        if isinstance(choice.options, spec.Dense):
-            needed += 4 * choice.options.out * (inputs + 1)
-            inputs = choice.options.out
-        elif getattr(choice.options, "recurrent", False):
-            needed += 4 * inputs**2
-        require_memory(needed, ("network", index, choice.name))
+        at = ("network", index, choice.name)
+        match choice.options:
+            case spec.Dense(out=out):
+                needed += 4 * out * (math.prod(shape) + 1)
+                shape = (out,)
+            case spec.Conv2d(out=out) as options:
+                window = _convolved(options, shape, at)
+                needed += 4 * out * (shape[0] // options.groups * math.prod(window.kernel) + math.prod(window.out))
+                shape = (out, *window.out)
+            case spec.AvgPool2d() | spec.SumPool2d() | spec.MaxPool2d() as options:
+                shape = (shape[0], *_pooled(options, shape, at).out)
+            case spec.Lif() | spec.If() | spec.CubaLif() | spec.Alif() as options:
+                needed += 4 * math.prod(shape) ** 2 if options.recurrent else 0
+            case spec.Flatten():
+                shape = (math.prod(shape),)
+        require_memory(needed, at)
 
 
 def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Generator) -> Layer:
@@ -55,6 +79,13 @@ def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Ge
     match choice.options:
         case spec.Dense(out=out, bias=bias):
             return Dense(index, shape, out, bias=bias, rng=rng)
+        case spec.Conv2d(out=out, groups=groups, bias=bias) as options:
+            return Conv2d(index, _convolved(options, shape, at), out, groups=groups, bias=bias, rng=rng)
+        case spec.AvgPool2d() | spec.SumPool2d() as options:
+            mean = isinstance(options, spec.AvgPool2d)
+            return SumPool2d(index, choice.name, _pooled(options, shape, at), mean=mean)
+        case spec.MaxPool2d() as options:
+            return MaxPool2d(index, _pooled(options, shape, at))
         case spec.Lif() | spec.If() | spec.CubaLif() | spec.Alif() as options:
             return FiringNeurons(index, choice.name, shape, _firing(options, shape, at), options.readout, rng)
         case spec.Li() as options:
@@ -92,10 +123,35 @@ def _firing(options: spec.Lif | spec.If | spec.CubaLif | spec.Alif, shape: Shape
     )
 
 
+def _convolved(options: spec.Conv2d, shape: Shape, at: KeyPath) -> Window:
+    window = Window.of(
+        shape,
+        at,
+        kernel=options.kernel,
+        stride=options.stride,
+        padding=options.padding,
+        dilation=options.dilation,
+    )
+    for name, channels in (("input channels", shape[0]), ("outputs", options.out)):
+        if channels % options.groups:
+            raise InputError(f"must divide the {channels} {name} (got {options.groups})", (*at, "groups"))
+    return window
+
+
+def _pooled(options: spec.AvgPool2d | spec.SumPool2d | spec.MaxPool2d, shape: Shape, at: KeyPath) -> Window:
+    assert options.stride is not None  # filled in by the specification
+    return Window.of(shape, at, kernel=options.kernel, stride=options.stride)
+
+
 def _values(value: float | list[float], shape: Shape, at: KeyPath) -> float | list[float]:
-    size = math.prod(shape)
-    if isinstance(value, list) and len(value) != size:
-        raise InputError(f"must have one value per neuron, {size} (got {len(value)})", at)
+    if not isinstance(value, list) or len(value) == math.prod(shape):
+        return value
+    if len(shape) != 3:
+        raise InputError(f"must have one value per neuron, {math.prod(shape)} (got {len(value)})", at)
+    if len(value) != shape[0]:
+        raise InputError(
+            f"must have one value per channel, {shape[0]}, or per neuron, {math.prod(shape)} (got {len(value)})", at
+        )
     return value
 
 

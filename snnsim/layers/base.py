@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from snnsim.accounting import LayerCounts
 from snnsim.events import Events
+from snnsim.kernels import propagate
 from snnsim.memory import aligned_zeros
 
 FloatArray = NDArray[np.float32]
@@ -152,13 +153,22 @@ class Layer(ABC):
         """Count one forward pass: ``signal`` went in, ``output`` came out."""
         return LayerCounts.zeros(samples_of(signal))
 
+    def prepare(self) -> None:  # noqa: B027 - most layers have nothing to prepare
+        """Get ready for a batch: parameters may have changed since the last one."""
+
+    def reached_through(self, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many synapses each input reaches through this layer, whose outputs reach ``fan_out``; int64."""
+        return fan_out
+
     def buffer(self, micro: MicroBatch, role: str, shape: Shape, dtype: type = np.float32) -> NDArray[Any]:
         """Return this layer's own buffer for some role."""
         return micro.workspace.array((self.index, role), shape, dtype)
 
 
 class Affine(Layer):
-    """A layer with weights, whose output currents are linear in its input."""
+    """A layer with weights, whose output currents are linear in its input; ``fan_in`` is the number of inputs."""
+
+    fan_in: int
 
     @abstractmethod
     def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
@@ -177,6 +187,32 @@ class Affine(Layer):
         self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]
     ) -> None:
         """Write the gradients for a whole batch's constant input, from the deltas summed over time [B, N]."""
+
+    def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
+        """Count the synapses that every delivered event reaches."""
+        counts = LayerCounts.zeros(samples_of(signal))
+        fan_out = micro.fan_out[self.index]
+        if isinstance(signal, Events):
+            reached = np.empty((signal.batch, 2), np.int64)
+            propagate.count_delivered(signal.indptr, signal.indices, fan_out, micro.steps, reached)
+            if signal.values is None:
+                counts.acs = reached[:, 1].copy()
+            else:
+                counts.macs = reached[:, 1].copy()
+        else:
+            present = signal.values.reshape(*signal.values.shape[:2], self.fan_in) != 0
+            constant = signal.values.shape[1] == 1
+            reached = (present.astype(np.int64) @ fan_out).sum(axis=1)
+            if constant:
+                counts.macs_once = reached[:, 1].copy()
+                reached = reached * micro.steps
+            counts.macs = reached[:, 1].copy()
+        counts.synops_structural = reached[:, 0].copy()
+        counts.synops_effective = reached[:, 1].copy()
+        counts.macs_dense += micro.steps * int(fan_out[:, 0].sum())
+        if "bias" in self.parameters:
+            counts.bias_adds += micro.steps * self.size
+        return counts
 
 
 def samples_of(signal: Signal) -> int:

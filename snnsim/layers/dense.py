@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import LayerCounts
 from snnsim.events import Events
 from snnsim.kernels import propagate
 from snnsim.layers.base import (
@@ -214,29 +213,3 @@ class Dense(Affine):
         """Return per input the existing synapses and those of nonzero weight, int64 [in, 2]."""
         effective = np.count_nonzero(self._rows, axis=1)
         return np.stack([np.full(self.fan_in, self.size), effective], axis=1).astype(np.int64)
-
-    def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
-        """Count the synapses that every delivered event reaches."""
-        counts = LayerCounts.zeros(samples_of(signal))
-        fan_out = micro.fan_out[self.index]
-        if isinstance(signal, Events):
-            reached = np.empty((signal.batch, 2), np.int64)
-            propagate.count_delivered(signal.indptr, signal.indices, fan_out, micro.steps, reached)
-            if signal.values is None:
-                counts.acs = reached[:, 1].copy()
-            else:
-                counts.macs = reached[:, 1].copy()
-        else:
-            present = signal.values.reshape(*signal.values.shape[:2], self.fan_in) != 0
-            constant = signal.values.shape[1] == 1
-            reached = (present.astype(np.int64) @ fan_out).sum(axis=1)
-            if constant:
-                counts.macs_once = reached[:, 1].copy()
-                reached = reached * micro.steps
-            counts.macs = reached[:, 1].copy()
-        counts.synops_structural = reached[:, 0].copy()
-        counts.synops_effective = reached[:, 1].copy()
-        counts.macs_dense += micro.steps * self.fan_in * self.size
-        if "bias" in self.parameters:
-            counts.bias_adds += micro.steps * self.size
-        return counts

@@ -1,6 +1,7 @@
 """The network language: what each layer, and each surrogate derivative, can be told.
 
-Values of neurons are one number per layer, or a list with one number per neuron.
+Values of neurons are one number per layer, or a list with one number per neuron; after a convolution also one per
+channel.
 """
 
 import math
@@ -21,6 +22,10 @@ def _form(value: object) -> str:
     return "<list>" if isinstance(value, list) else "<number>"
 
 
+def _padding_form(value: object) -> str:
+    return "<text>" if isinstance(value, str) else _form(value)
+
+
 UnitValues = Annotated[
     Annotated[Unit, Tag("<number>")] | Annotated[list[Unit], Field(min_length=1), Tag("<list>")],
     Discriminator(_form),
@@ -28,6 +33,20 @@ UnitValues = Annotated[
 PositiveValues = Annotated[
     Annotated[Positive, Tag("<number>")] | Annotated[list[Positive], Field(min_length=1), Tag("<list>")],
     Discriminator(_form),
+]
+
+
+_Extent = Annotated[int, Field(ge=0, le=2**31 - 1)]
+# One number for both axes, or [rows, columns].
+Sizes = Annotated[
+    Annotated[Size, Tag("<number>")] | Annotated[list[Size], Field(min_length=2, max_length=2), Tag("<list>")],
+    Discriminator(_form),
+]
+Padding = Annotated[
+    Annotated[_Extent, Tag("<number>")]
+    | Annotated[list[_Extent], Field(min_length=2, max_length=2), Tag("<list>")]
+    | Annotated[Literal["same"], Tag("<text>")],
+    Discriminator(_padding_form),
 ]
 
 
@@ -98,6 +117,44 @@ class Dense(Spec):
 
     out: Size
     bias: bool = True
+
+
+class Conv2d(Spec):
+    """Convolution of an image [C, H, W]; ``weight (out, in / groups, h, w)`` and ``bias (out,)`` are learned."""
+
+    out: Size
+    kernel: Sizes
+    stride: Sizes = 1
+    padding: Padding = Field(
+        default=0, description="zeros on each side; same: outputs as inputs, an odd row or column at bottom and right"
+    )
+    dilation: Sizes = 1
+    groups: Size = 1
+    bias: bool = True
+
+
+class _Pool2d(Spec):
+    """What pools share."""
+
+    kernel: Sizes
+    stride: Sizes | None = Field(default=None, validate_default=True, description="as kernel, if not given")
+
+    @field_validator("stride", mode="before")
+    @classmethod
+    def _fill_stride(cls, value: object, info: ValidationInfo) -> object:
+        return info.data.get("kernel") if value is None else value
+
+
+class AvgPool2d(_Pool2d):
+    """Mean of each window; rows and columns that fill no window are dropped."""
+
+
+class SumPool2d(_Pool2d):
+    """Sum of each window."""
+
+
+class MaxPool2d(_Pool2d):
+    """Largest value of each window; of spikes: whether there is one."""
 
 
 class _Synaptic(Spec):
@@ -250,10 +307,20 @@ class Dropout(Spec):
 class LayerChoice(Choice):
     """One layer of a network."""
 
-    SHORT: ClassVar[Mapping[str, str]] = {"dense": "out", "dropout": "p"}
+    SHORT: ClassVar[Mapping[str, str]] = {
+        "dense": "out",
+        "avg_pool2d": "kernel",
+        "sum_pool2d": "kernel",
+        "max_pool2d": "kernel",
+        "dropout": "p",
+    }
     NOUN: ClassVar[str] = "layer"
 
     dense: Dense | None = None
+    conv2d: Conv2d | None = None
+    avg_pool2d: AvgPool2d | None = None
+    sum_pool2d: SumPool2d | None = None
+    max_pool2d: MaxPool2d | None = None
     lif: Lif | None = None
     if_: If | None = Field(default=None, alias="if")
     cuba_lif: CubaLif | None = None

@@ -1,0 +1,400 @@
+"""Edges of a convolution: what an event does to the currents of its patch, and what deltas do to the weights.
+
+Inside, images lie with their channels innermost, split into groups: ``[group, y, x, channel]``; outside, currents,
+deltas and events are row-major [C, H, W]. All event kernels work along *runs*: with the taps of a row in descending
+order, the outputs that one event reaches with one row of taps are contiguous, and so are the weights,
+``weight [ky, channel, tap, output]``. Each run is taken as 1-D slices: the compiler then knows the strides.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.kernels._jit import kernel
+
+FloatArray = NDArray[np.float32]
+IndexArray = NDArray[np.int32]
+CountArray = NDArray[np.int64]
+
+NIL = np.float32(0)
+ONE = np.float32(1)
+
+
+@kernel
+def sort_by_place(
+    indptr: CountArray,
+    indices: IndexArray,
+    values: FloatArray,
+    place_of: IndexArray,
+    channel_of: IndexArray,
+    starts: IndexArray,
+    channels: IndexArray,
+    sizes: FloatArray,
+) -> None:
+    """Sort every bucket's events by place, counting; a place is a group and a pixel, in it go channels upwards.
+
+    ``place_of`` and ``channel_of`` [C*H*W]; written: ``starts`` [rows, places + 1] into ``channels`` and ``sizes``
+    [events], counted from the first bucket's first event; ``values`` and ``sizes`` are empty for binary events.
+    """
+    graded = values.size > 0
+    first = indptr[0]
+    for r in range(indptr.size - 1):
+        at = starts[r]
+        begin = indptr[r]
+        end = indptr[r + 1]
+        for p in range(at.size):
+            at[p] = 0
+        # Unsigned indices: the compiler then leaves out the wrap-around of negative ones, which doubled the time.
+        for j in range(begin, end):
+            at[np.uint32(place_of[np.uint32(indices[j])])] += np.int32(1)
+        total = np.int32(begin - first)
+        for p in range(at.size):
+            count = at[p]
+            at[p] = total
+            total += count
+        for j in range(begin, end):
+            i = np.uint32(indices[j])
+            place = np.uint32(place_of[i])
+            k = np.uint32(at[place])
+            channels[k] = channel_of[i]
+            if graded:
+                sizes[k] = values[j]
+            at[place] = np.int32(k + 1)
+        for p in range(at.size - 1, 0, -1):
+            at[p] = at[p - 1]
+        at[0] = begin - first
+
+
+@kernel
+def scatter(
+    starts: IndexArray,
+    channels: IndexArray,
+    rows: IndexArray,
+    ptr: IndexArray,
+    tap: IndexArray,
+    column: IndexArray,
+    length: IndexArray,
+    weight: FloatArray,
+    shape: tuple[int, int, int, int],
+    patch: FloatArray,
+    bias: FloatArray,
+    current: FloatArray,
+) -> None:
+    """Add every binary event's patch to the currents: ``current[r] = bias + sum over events of their patches``.
+
+    ``rows`` [kernel height, H] is the output row that a tap row sends an input row to, or -1; ``ptr``, ``tap``,
+    ``column``, ``length`` are `Runs`; ``weight`` is flat [kernel height, C, taps, outputs of a group]; ``shape`` is
+    (groups, taps of a row, output width, outputs of a group); ``patch`` [output pixels of all groups and channels] is
+    scratch; ``current`` [rows, outputs] is overwritten.
+    """
+    groups, taps, width, outputs = shape
+    height, image = rows.shape
+    columns = ptr.size - 1
+    pixels = patch.size // (groups * outputs)
+    tap_row = weight.size // height
+    for r in range(starts.shape[0]):
+        at = starts[r]
+        for k in range(patch.size):
+            patch[k] = NIL
+        for ky in range(height):
+            w_row = weight[ky * tap_row : (ky + 1) * tap_row]
+            for g in range(groups):
+                for y in range(image):
+                    oy = rows[ky, y]
+                    if oy < 0:
+                        continue
+                    place = (g * image + y) * columns
+                    out_row = patch[(g * pixels + oy * width) * outputs : (g * pixels + (oy + 1) * width) * outputs]
+                    for x in range(columns):
+                        begin = at[place + x]
+                        end = at[place + x + 1]
+                        if begin == end:
+                            continue
+                        for q in range(ptr[x], ptr[x + 1]):
+                            size = length[q] * outputs
+                            out = out_row[column[q] * outputs : column[q] * outputs + size]
+                            j = begin
+                            while j + 3 < end:
+                                a = (channels[j] * taps + tap[q]) * outputs
+                                b = (channels[j + 1] * taps + tap[q]) * outputs
+                                c = (channels[j + 2] * taps + tap[q]) * outputs
+                                d = (channels[j + 3] * taps + tap[q]) * outputs
+                                w0 = w_row[a : a + size]
+                                w1 = w_row[b : b + size]
+                                w2 = w_row[c : c + size]
+                                w3 = w_row[d : d + size]
+                                for k in range(out.size):
+                                    out[k] += (w0[k] + w1[k]) + (w2[k] + w3[k])
+                                j += 4
+                            while j < end:
+                                a = (channels[j] * taps + tap[q]) * outputs
+                                w0 = w_row[a : a + size]
+                                for k in range(out.size):
+                                    out[k] += w0[k]
+                                j += 1
+        _to_channels(patch, bias, groups, pixels, outputs, current[r])
+
+
+@kernel
+def scatter_graded(
+    starts: IndexArray,
+    channels: IndexArray,
+    sizes: FloatArray,
+    rows: IndexArray,
+    ptr: IndexArray,
+    tap: IndexArray,
+    column: IndexArray,
+    length: IndexArray,
+    weight: FloatArray,
+    shape: tuple[int, int, int, int],
+    patch: FloatArray,
+    bias: FloatArray,
+    current: FloatArray,
+) -> None:
+    """Like `scatter` for graded events, whose patches are multiplied by their ``sizes``."""
+    groups, taps, width, outputs = shape
+    height, image = rows.shape
+    columns = ptr.size - 1
+    pixels = patch.size // (groups * outputs)
+    tap_row = weight.size // height
+    for r in range(starts.shape[0]):
+        at = starts[r]
+        for k in range(patch.size):
+            patch[k] = NIL
+        for ky in range(height):
+            w_row = weight[ky * tap_row : (ky + 1) * tap_row]
+            for g in range(groups):
+                for y in range(image):
+                    oy = rows[ky, y]
+                    if oy < 0:
+                        continue
+                    place = (g * image + y) * columns
+                    out_row = patch[(g * pixels + oy * width) * outputs : (g * pixels + (oy + 1) * width) * outputs]
+                    for x in range(columns):
+                        begin = at[place + x]
+                        end = at[place + x + 1]
+                        if begin == end:
+                            continue
+                        for q in range(ptr[x], ptr[x + 1]):
+                            size = length[q] * outputs
+                            out = out_row[column[q] * outputs : column[q] * outputs + size]
+                            j = begin
+                            while j + 3 < end:
+                                a = (channels[j] * taps + tap[q]) * outputs
+                                b = (channels[j + 1] * taps + tap[q]) * outputs
+                                c = (channels[j + 2] * taps + tap[q]) * outputs
+                                d = (channels[j + 3] * taps + tap[q]) * outputs
+                                w0 = w_row[a : a + size]
+                                w1 = w_row[b : b + size]
+                                w2 = w_row[c : c + size]
+                                w3 = w_row[d : d + size]
+                                v0 = sizes[j]
+                                v1 = sizes[j + 1]
+                                v2 = sizes[j + 2]
+                                v3 = sizes[j + 3]
+                                for k in range(out.size):
+                                    out[k] += (v0 * w0[k] + v1 * w1[k]) + (v2 * w2[k] + v3 * w3[k])
+                                j += 4
+                            while j < end:
+                                a = (channels[j] * taps + tap[q]) * outputs
+                                w0 = w_row[a : a + size]
+                                v0 = sizes[j]
+                                for k in range(out.size):
+                                    out[k] += v0 * w0[k]
+                                j += 1
+        _to_channels(patch, bias, groups, pixels, outputs, current[r])
+
+
+@kernel
+def _to_channels(
+    patch: FloatArray, bias: FloatArray, groups: int, pixels: int, outputs: int, current: FloatArray
+) -> None:
+    """Write [group, pixel, output] as [channel, pixel], and add the bias."""
+    for g in range(groups):
+        source = patch[g * pixels * outputs : (g + 1) * pixels * outputs].reshape(pixels, outputs)
+        for k in range(outputs):
+            target = current[(g * outputs + k) * pixels : (g * outputs + k + 1) * pixels]
+            b = bias[g * outputs + k]
+            for p in range(pixels):
+                target[p] = source[p, k] + b
+
+
+@kernel
+def to_channels(products: FloatArray, bias: FloatArray, current: FloatArray) -> None:
+    """Write products [rows, groups, pixels, outputs] as currents [rows, channels * pixels], and add the bias."""
+    rows, groups, pixels, outputs = products.shape
+    for r in range(rows):
+        _to_channels(products[r].reshape(-1), bias, groups, pixels, outputs, current[r])
+
+
+@kernel
+def to_pixels(delta: FloatArray, result: FloatArray) -> None:
+    """Write deltas [rows, channels * pixels] as [rows, groups, pixels, outputs]."""
+    rows, groups, pixels, outputs = result.shape
+    for r in range(rows):
+        for g in range(groups):
+            source = delta[r, g * outputs * pixels : (g + 1) * outputs * pixels].reshape(outputs, pixels)
+            target = result[r, g]
+            for p in range(pixels):
+                for k in range(outputs):
+                    target[p, k] = source[k, p]
+
+
+@kernel
+def add_weight_gradient(
+    starts: IndexArray,
+    channels: IndexArray,
+    sizes: FloatArray,
+    rows: IndexArray,
+    ptr: IndexArray,
+    tap: IndexArray,
+    column: IndexArray,
+    length: IndexArray,
+    delta: FloatArray,
+    gradient: FloatArray,
+    shape: tuple[int, int, int, int],
+) -> None:
+    """Add the weights' gradient, event by event along the same runs: ``gradient[run] += size * delta[run]``.
+
+    ``delta`` [rows, groups * pixels * outputs] with the outputs innermost; ``gradient`` lies as `scatter`'s weight;
+    ``sizes`` is empty for binary events.
+    """
+    groups, taps, width, outputs = shape
+    height, image = rows.shape
+    columns = ptr.size - 1
+    pixels = delta.shape[1] // (groups * outputs)
+    tap_row = gradient.size // height
+    graded = sizes.size > 0
+    for r in range(starts.shape[0]):
+        at = starts[r]
+        from_row = delta[r]
+        for ky in range(height):
+            w_row = gradient[ky * tap_row : (ky + 1) * tap_row]
+            for g in range(groups):
+                for y in range(image):
+                    oy = rows[ky, y]
+                    if oy < 0:
+                        continue
+                    place = (g * image + y) * columns
+                    line = from_row[(g * pixels + oy * width) * outputs : (g * pixels + (oy + 1) * width) * outputs]
+                    for x in range(columns):
+                        begin = at[place + x]
+                        end = at[place + x + 1]
+                        if begin == end:
+                            continue
+                        for q in range(ptr[x], ptr[x + 1]):
+                            size = length[q] * outputs
+                            d = line[column[q] * outputs : column[q] * outputs + size]
+                            for j in range(begin, end):
+                                a = (channels[j] * taps + tap[q]) * outputs
+                                w = w_row[a : a + size]
+                                v = sizes[j] if graded else ONE
+                                for k in range(d.size):
+                                    w[k] += v * d[k]
+
+
+@kernel
+def pad_events(
+    indptr: CountArray, indices: IndexArray, values: FloatArray, padded_of: IndexArray, images: FloatArray
+) -> None:
+    """Write buckets as padded images [rows, groups * height * width * channels], zero where nothing fired."""
+    graded = values.size > 0
+    for r in range(indptr.size - 1):
+        image = images[r]
+        for k in range(image.size):
+            image[k] = NIL
+        for j in range(indptr[r], indptr[r + 1]):
+            image[padded_of[indices[j]]] = values[j] if graded else ONE
+
+
+@kernel
+def pad(x: FloatArray, padded_of: IndexArray, images: FloatArray) -> None:
+    """Write rows [rows, C*H*W] as padded images."""
+    for r in range(x.shape[0]):
+        image = images[r]
+        for k in range(image.size):
+            image[k] = NIL
+        for i in range(padded_of.size):
+            image[padded_of[i]] = x[r, i]
+
+
+@kernel
+def unpad(images: FloatArray, padded_of: IndexArray, x: FloatArray) -> None:
+    """Write padded images as rows [rows, C*H*W]."""
+    for r in range(x.shape[0]):
+        for i in range(padded_of.size):
+            x[r, i] = images[r, padded_of[i]]
+
+
+@kernel
+def patches(
+    images: FloatArray,
+    padded: tuple[int, int],
+    out: tuple[int, int],
+    taps: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    columns: FloatArray,
+) -> None:
+    """Write what each output sees, for a matrix product: ``columns`` [rows, groups, pixels, (ky, kx, channel)]."""
+    rows, groups, _, depth = columns.shape
+    channels = depth // (taps[0] * taps[1])
+    run = taps[1] if dilation[1] == 1 else 1
+    size = run * channels
+    for r in range(rows):
+        for g in range(groups):
+            image = images[r, g * padded[0] * padded[1] * channels : (g + 1) * padded[0] * padded[1] * channels]
+            for oy in range(out[0]):
+                for ox in range(out[1]):
+                    target = columns[r, g, oy * out[1] + ox]
+                    place = 0
+                    for ky in range(taps[0]):
+                        y = oy * stride[0] + ky * dilation[0]
+                        for kx in range(0, taps[1], run):
+                            start = (y * padded[1] + ox * stride[1] + kx * dilation[1]) * channels
+                            source = image[start : start + size]
+                            part = target[place : place + size]
+                            for k in range(part.size):
+                                part[k] = source[k]
+                            place += size
+
+
+@kernel
+def add_patches(
+    columns: FloatArray,
+    padded: tuple[int, int],
+    out: tuple[int, int],
+    taps: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    images: FloatArray,
+) -> None:
+    """Add what `patches` took apart back into images, overwritten: its transpose."""
+    rows, groups, _, depth = columns.shape
+    channels = depth // (taps[0] * taps[1])
+    run = taps[1] if dilation[1] == 1 else 1
+    size = run * channels
+    for r in range(rows):
+        for k in range(images.shape[1]):
+            images[r, k] = NIL
+        for g in range(groups):
+            image = images[r, g * padded[0] * padded[1] * channels : (g + 1) * padded[0] * padded[1] * channels]
+            for oy in range(out[0]):
+                for ox in range(out[1]):
+                    source = columns[r, g, oy * out[1] + ox]
+                    place = 0
+                    for ky in range(taps[0]):
+                        y = oy * stride[0] + ky * dilation[0]
+                        for kx in range(0, taps[1], run):
+                            start = (y * padded[1] + ox * stride[1] + kx * dilation[1]) * channels
+                            target = image[start : start + size]
+                            part = source[place : place + size]
+                            for k in range(target.size):
+                                target[k] += part[k]
+                            place += size
+
+
+@kernel
+def add_reordered(source: FloatArray, order: IndexArray, target: FloatArray) -> None:
+    """Add a flat array in another order: ``target[k] += source[order[k]]``."""
+    for k in range(target.size):
+        target[k] += source[np.uint32(order[k])]

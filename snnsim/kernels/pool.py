@@ -1,0 +1,238 @@
+"""Pools: events of one window and step merge into one; and what their gradients reach.
+
+``ptr`` and ``windows`` say which outputs' windows an input lies in: ``windows[ptr[i]:ptr[i + 1]]``.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.kernels._jit import kernel
+
+FloatArray = NDArray[np.float32]
+IndexArray = NDArray[np.int32]
+CountArray = NDArray[np.int64]
+
+NIL = np.float32(0)
+
+
+@kernel
+def pool_events(
+    indptr: CountArray,
+    indices: IndexArray,
+    values: FloatArray,
+    ptr: IndexArray,
+    windows: IndexArray,
+    scale: np.float32,
+    sums: FloatArray,
+    pooled_ptr: CountArray,
+    pooled: IndexArray,
+    sizes: FloatArray,
+) -> None:
+    """Add up each window's events, times ``scale``; a sum that is not zero is one graded event.
+
+    ``values`` is empty for binary events; ``sums`` [outputs] is scratch; written: ``pooled_ptr`` [rows + 1],
+    ``pooled`` and ``sizes`` [rows * outputs], of which ``pooled_ptr[-1]`` count.
+    """
+    graded = values.size > 0
+    total = 0
+    pooled_ptr[0] = 0
+    for k in range(sums.size):
+        sums[k] = NIL
+    for r in range(indptr.size - 1):
+        for j in range(indptr[r], indptr[r + 1]):
+            # Unsigned indices: the compiler then leaves out the wrap-around of negative ones.
+            i = np.uint32(indices[j])
+            size = values[j] if graded else np.float32(1)
+            for q in range(ptr[i], ptr[i + np.uint32(1)]):
+                sums[np.uint32(windows[np.uint32(q)])] += size
+        for k in range(sums.size):
+            size = sums[k] * scale
+            pooled[total] = k
+            sizes[total] = size
+            total += size != NIL
+            sums[k] = NIL
+        pooled_ptr[r + 1] = total
+
+
+@kernel
+def merge_events(
+    indptr: CountArray,
+    indices: IndexArray,
+    ptr: IndexArray,
+    windows: IndexArray,
+    fired: NDArray[np.uint8],
+    pooled_ptr: CountArray,
+    pooled: IndexArray,
+) -> None:
+    """Write a binary event where any event lies in the window: the largest of binary values.
+
+    ``fired`` [outputs] is scratch; written: ``pooled_ptr`` [rows + 1], ``pooled`` [rows * outputs].
+    """
+    total = 0
+    pooled_ptr[0] = 0
+    for k in range(fired.size):
+        fired[k] = 0
+    for r in range(indptr.size - 1):
+        for j in range(indptr[r], indptr[r + 1]):
+            i = indices[j]
+            for q in range(ptr[i], ptr[i + 1]):
+                fired[windows[q]] = 1
+        for k in range(fired.size):
+            pooled[total] = k
+            total += fired[k]
+            fired[k] = 0
+        pooled_ptr[r + 1] = total
+
+
+@kernel
+def merge_backward(
+    indptr: CountArray,
+    indices: IndexArray,
+    ptr: IndexArray,
+    windows: IndexArray,
+    first: IndexArray,
+    chosen: IndexArray,
+    gradient: FloatArray,
+    step_weights: FloatArray,
+    result: FloatArray,
+) -> None:
+    """Give each window's gradient to its first event, or to its first element where there is none.
+
+    ``first`` [outputs]; ``chosen`` [outputs] is scratch; ``gradient`` [M, S, outputs] with S = T, or 1 and then
+    multiplied by ``step_weights`` [T]; ``result`` [M, T, inputs] is overwritten.
+    """
+    samples, steps, _ = result.shape
+    same = gradient.shape[1] == 1
+    for b in range(samples):
+        for t in range(steps):
+            r = b * steps + t
+            for k in range(chosen.size):
+                chosen[k] = first[k]
+            # Backwards, so that the first event of a window comes last.
+            for j in range(indptr[r + 1] - 1, indptr[r] - 1, -1):
+                i = indices[j]
+                for q in range(ptr[i], ptr[i + 1]):
+                    chosen[windows[q]] = i
+            target = result[b, t]
+            source = gradient[b, 0 if same else t]
+            for i in range(target.size):
+                target[i] = NIL
+            for k in range(chosen.size):
+                target[chosen[k]] += source[k] * step_weights[t]
+
+
+@kernel
+def pool_rows(
+    x: FloatArray,
+    image: tuple[int, int, int],
+    kernel_: tuple[int, int],
+    stride: tuple[int, int],
+    out: tuple[int, int],
+    scale: np.float32,
+    result: FloatArray,
+) -> None:
+    """Add up windows of dense rows [rows, C*H*W], times ``scale``."""
+    channels, height, width = image
+    for r in range(x.shape[0]):
+        for c in range(channels):
+            for oy in range(out[0]):
+                for ox in range(out[1]):
+                    total = NIL
+                    for ky in range(kernel_[0]):
+                        start = (c * height + oy * stride[0] + ky) * width + ox * stride[1]
+                        for kx in range(kernel_[1]):
+                            total += x[r, start + kx]
+                    result[r, (c * out[0] + oy) * out[1] + ox] = total * scale
+
+
+@kernel
+def pool_rows_backward(
+    gradient: FloatArray,
+    image: tuple[int, int, int],
+    kernel_: tuple[int, int],
+    stride: tuple[int, int],
+    out: tuple[int, int],
+    scale: np.float32,
+    result: FloatArray,
+) -> None:
+    """Spread gradients [rows, outputs] over their windows, times ``scale``; ``result`` [rows, C*H*W] is overwritten."""
+    channels, height, width = image
+    apart = kernel_[0] <= stride[0] and kernel_[1] <= stride[1]
+    for r in range(gradient.shape[0]):
+        for c in range(channels):
+            target = result[r, c * height * width : (c + 1) * height * width]
+            if not apart or kernel_ != stride or out[0] * stride[0] != height or out[1] * stride[1] != width:
+                for i in range(target.size):
+                    target[i] = NIL
+            for oy in range(out[0]):
+                start = (c * out[0] + oy) * out[1]
+                source = gradient[r, start : start + out[1]]
+                for ky in range(kernel_[0]):
+                    start = (oy * stride[0] + ky) * width
+                    line = target[start : start + width]
+                    if not apart:
+                        for kx in range(kernel_[1]):
+                            for ox in range(out[1]):
+                                line[np.uint32(ox * stride[1] + kx)] += source[ox] * scale
+                    elif ky == 0:
+                        for kx in range(kernel_[1]):
+                            for ox in range(out[1]):
+                                line[np.uint32(ox * stride[1] + kx)] = source[ox] * scale
+                    else:
+                        above = target[start - width : start]
+                        for x in range(width):
+                            line[x] = above[x]
+
+
+@kernel
+def max_rows(
+    x: FloatArray,
+    image: tuple[int, int, int],
+    kernel_: tuple[int, int],
+    stride: tuple[int, int],
+    out: tuple[int, int],
+    result: FloatArray,
+    chosen: IndexArray,
+) -> None:
+    """Write the largest value of each window of dense rows [rows, C*H*W], and which it is: of equals the first.
+
+    ``result`` and ``chosen`` [rows, outputs].
+    """
+    channels, height, width = image
+    for r in range(x.shape[0]):
+        for c in range(channels):
+            for oy in range(out[0]):
+                for ox in range(out[1]):
+                    best = (c * height + oy * stride[0]) * width + ox * stride[1]
+                    for ky in range(kernel_[0]):
+                        start = (c * height + oy * stride[0] + ky) * width + ox * stride[1]
+                        for i in range(start, start + kernel_[1]):
+                            if x[r, i] > x[r, best]:
+                                best = i
+                    k = (c * out[0] + oy) * out[1] + ox
+                    result[r, k] = x[r, best]
+                    chosen[r, k] = best
+
+
+@kernel
+def max_rows_backward(chosen: IndexArray, gradient: FloatArray, result: FloatArray) -> None:
+    """Give each window's gradient [rows, outputs] to the chosen element; ``result`` [rows, inputs] is overwritten."""
+    for r in range(result.shape[0]):
+        target = result[r]
+        for i in range(target.size):
+            target[i] = NIL
+        for k in range(chosen.shape[1]):
+            target[chosen[r, k]] += gradient[r, k]
+
+
+@kernel
+def collect(x: FloatArray, indptr: CountArray, indices: IndexArray, values: FloatArray) -> None:
+    """Write dense rows [rows, N] as graded events: their values that are not zero."""
+    total = 0
+    indptr[0] = 0
+    for r in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            indices[total] = i
+            values[total] = x[r, i]
+            total += x[r, i] != NIL
+        indptr[r + 1] = total

@@ -1,0 +1,400 @@
+"""Convolution: an event adds its patch of weights to the currents."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnsim.events import Events
+from snnsim.kernels import convolve, propagate
+from snnsim.layers.base import (
+    Affine,
+    Analog,
+    FloatArray,
+    Gradient,
+    MicroBatch,
+    Signal,
+    event_values,
+    samples_of,
+)
+from snnsim.layers.window import IndexArray, Window
+from snnsim.memory import aligned_zeros
+
+# When a sample's product beats scattering event by event: from so many of its inputs active (measured on one core,
+# Zen 3, 16x12x12 to 32x8x8, 5x5; see benchmarks/convolution.py).
+DENSE_FROM = 0.3
+
+# How much of a product's input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
+COLUMN_BYTES = 1 << 19
+
+# Into how many blocks of samples a whole batch's gradient product is cut: fixed, so that threads change no bit.
+GRADIENT_BLOCKS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Sorted:
+    """A micro-batch's events sorted by place, see `convolve.sort_by_place`."""
+
+    starts: IndexArray
+    channels: IndexArray
+    sizes: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a forward pass leaves for the way back: the signal, its sorted events, and who went by the product.
+
+    ``weighted`` says that the signal is the activity summed over time with a weight per step.
+    """
+
+    signal: Signal
+    sorted: Sorted | None = None
+    dense: NDArray[np.bool_] | None = None
+    weighted: bool = False
+
+
+class Columns:
+    """Buffers of one worker for products: padded images, what each output pixel sees, and the products."""
+
+    def __init__(self, layer: "Conv2d", array: Callable[..., NDArray[np.float32]]) -> None:
+        depth = layer.depth
+        pixels, groups, outputs = layer.pixels, layer.groups, layer.group_outputs
+        self.rows = max(1, COLUMN_BYTES // (4 * groups * pixels * depth))
+        self.images = array("images", (self.rows, groups * int(np.prod(layer.window.padded)) * layer.group_inputs))
+        self.columns = array("columns", (self.rows, groups, pixels, depth))
+        self.products = array("products", (self.rows, groups, pixels, outputs))
+
+
+class Conv2d(Affine):
+    """``I[t] = conv(W, s[t]) + b`` over images [C, H, W].
+
+    ``weight`` is OIHW and row-major. The kernels want other orders, with the output channels innermost: `prepare` makes
+    them, once a batch. Neurons are row-major [C, H, W] outside of the kernels everywhere, so that no other layer,
+    parameter or record has to know of an order; the transpositions cost a few percent of a convolution.
+    """
+
+    name = "conv2d"
+
+    def __init__(
+        self, index: int, window: Window, out: int, *, groups: int, bias: bool, rng: np.random.Generator
+    ) -> None:
+        super().__init__(index, window.image, (out, *window.out))
+        self.window = window
+        self.groups = groups
+        self.group_inputs = window.image[0] // groups
+        self.group_outputs = out // groups
+        self.pixels = window.out[0] * window.out[1]
+        self.fan_in = int(np.prod(window.image))
+        self.depth = self.group_inputs * window.kernel[0] * window.kernel[1]
+        bound = 1 / np.sqrt(self.depth)
+        shape = (out, self.group_inputs, *window.kernel)
+        self.parameters["weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
+        if bias:
+            self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
+        self._no_bias = np.zeros(out, np.float32)
+        self._nothing = np.zeros(out, np.float32)
+        self._by_run = aligned_zeros((window.kernel[0], window.image[0], window.kernel[1], self.group_outputs))
+        self._product = aligned_zeros((groups, self.depth, self.group_outputs))
+        self._product_back = aligned_zeros((groups, self.group_outputs, self.depth))
+        channel, y, x = np.unravel_index(np.arange(self.fan_in), window.image)
+        group, within = channel // self.group_inputs, channel % self.group_inputs
+        self._place_of = ((group * window.image[1] + y) * window.image[2] + x).astype(np.int32)
+        self._channel_of = channel.astype(np.int32)
+        height, width = window.padded
+        line = (group * height + y + window.before[0]) * width + x + window.before[1]
+        self._padded_of = (line * self.group_inputs + within).astype(np.int32)
+        self._rows_hit = window.hits(0)
+        self._from_run, self._from_product = self._orders()
+
+    @property
+    def _bias(self) -> FloatArray:
+        return self.parameters.get("bias", self._no_bias)
+
+    @property
+    def _shape(self) -> tuple[int, int, int, int]:
+        return self.groups, self.window.kernel[1], self.window.out[1], self.group_outputs
+
+    def _orders(self) -> tuple[IndexArray, IndexArray]:
+        """Return where in the kernels' orders, by run and as a product, each weight in transposed memory lies."""
+        size = self.parameters["weight"].size
+        numbers = np.arange(size, dtype=np.int32).reshape(self.parameters["weight"].shape)
+        orders = []
+        for ordered in (self._in_runs(numbers), self._as_product(numbers)):
+            place = np.empty(size, np.int32)
+            place[ordered.ravel()] = np.arange(size, dtype=np.int32)
+            orders.append(np.ascontiguousarray(place.reshape(numbers.shape).T).ravel())
+        return orders[0], orders[1]
+
+    def _in_runs(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Return OIHW weights as [ky, channel, tap, output of the group], taps in the order of the runs."""
+        by_run = self._grouped(weight).transpose(3, 0, 2, 4, 1).reshape(self._by_run.shape)
+        return np.asarray(by_run[:, :, self.window.tap_order])
+
+    def _as_product(self, weight: NDArray[Any]) -> NDArray[Any]:
+        """Return OIHW weights as [group, (ky, kx, channel), output of the group]."""
+        return self._grouped(weight).transpose(0, 3, 4, 2, 1).reshape(self._product.shape)
+
+    def prepare(self) -> None:
+        """Copy the weights into the orders of the kernels."""
+        self._by_run[...] = self._in_runs(self.parameters["weight"])
+        self._product[...] = self._as_product(self.parameters["weight"])
+        self._product_back[...] = self._product.transpose(0, 2, 1)
+
+    def _grouped(self, weight: NDArray[Any]) -> NDArray[Any]:
+        return weight.reshape(self.groups, self.group_outputs, self.group_inputs, *self.window.kernel)
+
+    def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
+        """Return the currents, [M, T, N], or [M, 1, N] for input that is the same at every step."""
+        count, steps = samples_of(signal), micro.steps if isinstance(signal, Events) else signal.values.shape[1]
+        current: FloatArray = self.buffer(micro, "current", (micro.size, steps, self.size))[:count]
+        if isinstance(signal, Analog):
+            micro.saved[self.index] = Seen(signal)
+            self._multiply(signal.values.reshape(-1, self.fan_in), current.reshape(-1, self.size), self._columns(micro))
+            return Analog(current)
+        dense = self._dense_samples(signal, micro)
+        ordered = None if dense.all() else self._sort(signal, micro)
+        micro.saved[self.index] = Seen(signal, ordered, dense)
+        for first, last in _stretches(dense):
+            rows = current[first:last].reshape(-1, self.size)
+            if dense[first]:
+                self._multiply(signal.samples(first, last), rows, self._columns(micro))
+            else:
+                assert ordered is not None
+                self._scatter(ordered, slice(first * steps, last * steps), rows, micro)
+        return Analog(current)
+
+    def _dense_samples(self, events: Events, micro: MicroBatch) -> NDArray[np.bool_]:
+        """Say for each sample whether it goes by the dense product: by its own events and the shapes alone."""
+        if micro.path != "auto":
+            return np.full(events.batch, micro.path == "dense")
+        return events.per_sample > DENSE_FROM * self.fan_in * micro.steps
+
+    def _sort(self, events: Events, micro: MicroBatch) -> Sorted:
+        most = micro.size * micro.steps * self.fan_in
+        places = self.groups * self.window.image[1] * self.window.image[2]
+        starts = self.buffer(micro, "starts", (micro.size * micro.steps, places + 1), np.int32)
+        channels = self.buffer(micro, "channels", (most,), np.int32)
+        sizes = self.buffer(micro, "sizes", (0 if events.values is None else most,))
+        convolve.sort_by_place(
+            events.indptr,
+            events.indices,
+            event_values(events),
+            self._place_of,
+            self._channel_of,
+            starts,
+            channels,
+            sizes,
+        )
+        return Sorted(starts, channels, sizes)
+
+    def _scatter(self, events: Sorted, part: slice, current: FloatArray, micro: MicroBatch) -> None:
+        runs = self.window.runs
+        geometry = (self._rows_hit, runs.ptr, runs.tap, runs.out, runs.length)
+        patch = self.buffer(micro, "patch", (self.size,))
+        weight = self._by_run.reshape(-1)
+        starts = events.starts[part]
+        if events.sizes.size:
+            convolve.scatter_graded(
+                starts, events.channels, events.sizes, *geometry, weight, self._shape, patch, self._bias, current
+            )
+        else:
+            convolve.scatter(starts, events.channels, *geometry, weight, self._shape, patch, self._bias, current)
+
+    def _columns(self, micro: MicroBatch) -> Columns:
+        return Columns(self, lambda role, shape: self.buffer(micro, role, shape))
+
+    def _write_columns(self, x: Events | FloatArray, first: int, last: int, buffers: Columns) -> FloatArray:
+        """Write out what each output pixel of the rows ``first`` to ``last`` sees, [rows, groups, pixels, depth]."""
+        images = buffers.images[: last - first]
+        if isinstance(x, Events):
+            convolve.pad_events(x.indptr[first : last + 1], x.indices, event_values(x), self._padded_of, images)
+        else:
+            convolve.pad(x[first:last], self._padded_of, images)
+        columns = buffers.columns[: last - first]
+        window = self.window
+        convolve.patches(images, window.padded, window.out, window.kernel, window.stride, window.dilation, columns)
+        return columns
+
+    def _multiply(self, x: Events | FloatArray, current: FloatArray, buffers: Columns, *, bias: bool = True) -> None:
+        """Write the currents [rows, N] of rows, dense or events, by products; one of its own for each row."""
+        added = self._bias if bias else self._nothing
+        for first, last in _chunks(current.shape[0], buffers.rows):
+            columns = self._write_columns(x, first, last, buffers)
+            products = buffers.products[: last - first]
+            np.matmul(columns, self._product, out=products)
+            convolve.to_channels(products, added, current[first:last])
+
+    def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
+        """Return ``conv(W, sum_t w[t] s[t]) + b sum_t w[t]``, float32 [M, N]."""
+        activity: FloatArray = self.buffer(micro, "activity", (micro.size, self.fan_in))[: samples_of(signal)]
+        if isinstance(signal, Events):
+            values = event_values(signal)
+            propagate.weighted_activity(signal.indptr, signal.indices, values, step_weights, activity)
+        elif signal.values.shape[1] == 1:
+            np.multiply(signal.values[:, 0].reshape(activity.shape), step_weights.sum(dtype=np.float32), out=activity)
+        else:
+            propagate.weighted_sum(signal.values.reshape(*signal.values.shape[:2], -1), step_weights, activity)
+        micro.saved[self.index] = Seen(Analog(activity[:, None]), weighted=True)
+        result = np.empty((activity.shape[0], self.size), np.float32)
+        self._multiply(activity, result, self._columns(micro), bias=False)
+        by_channel = result.reshape(result.shape[0], -1, self.pixels)
+        by_channel += (self._bias * step_weights.sum(dtype=np.float32))[:, None]
+        return result
+
+    def backward(
+        self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
+    ) -> Gradient | None:
+        """Add the weight and bias gradients; return the input's gradient, the transposed convolution of delta."""
+        seen: Seen = micro.saved[self.index]
+        weights = gradient.weights
+        values, total = gradient.values, gradient.total
+        if weights is not None and not seen.weighted:
+            values, weights, total = gradient.values * weights[:, None], None, None
+        if isinstance(seen.signal, Analog) and seen.signal.values.shape[1] == 1 and values.shape[1] != 1:
+            values = (total if total is not None else values.sum(axis=1))[:, None]
+        if "bias" in gradients:
+            summed = total if total is not None else values.sum(axis=1)
+            by_channel = summed.sum(axis=0).reshape(-1, self.pixels).sum(axis=1)
+            gradients["bias"] += by_channel if weights is None else by_channel * weights.sum(dtype=np.float32)
+        rows = values.shape[0] * values.shape[1]
+        shape = (micro.size * values.shape[1], self.groups, self.pixels, self.group_outputs)
+        delta = self.buffer(micro, "delta", shape)[:rows]
+        convolve.to_pixels(values.reshape(rows, self.size), delta)
+        self._add_weight_gradient(seen, delta, gradients["weight"], micro)
+        if not inputs:
+            return None
+        result: FloatArray = self.buffer(micro, "input gradient", (micro.size, values.shape[1], self.fan_in))
+        result = result[: values.shape[0]]
+        self._input_gradient(delta, result.reshape(-1, self.fan_in), self._columns(micro))
+        return Gradient(result, weights)
+
+    def _add_weight_gradient(self, seen: Seen, delta: FloatArray, weight: FloatArray, micro: MicroBatch) -> None:
+        buffers = self._columns(micro)
+        product = self.buffer(micro, "weight gradient", self._product.shape)
+        product[...] = 0
+        if isinstance(seen.signal, Analog):
+            self._add_products(seen.signal.values.reshape(-1, self.fan_in), delta, product, buffers)
+            self._add_to(weight, product=product)
+            return
+        assert seen.dense is not None
+        by_run = self.buffer(micro, "weight gradient by run", self._by_run.shape)
+        by_run[...] = 0
+        steps = micro.steps
+        for first, last in _stretches(seen.dense):
+            part = slice(first * steps, last * steps)
+            if seen.dense[first]:
+                self._add_products(seen.signal.samples(first, last), delta[part], product, buffers)
+            else:
+                assert seen.sorted is not None
+                self._add_by_run(seen.sorted, part, delta[part], by_run)
+        self._add_to(weight, product=product if seen.dense.any() else None, by_run=by_run)
+
+    def _add_by_run(self, events: Sorted, part: slice, delta: FloatArray, by_run: FloatArray) -> None:
+        runs = self.window.runs
+        convolve.add_weight_gradient(
+            events.starts[part],
+            events.channels,
+            events.sizes,
+            self._rows_hit,
+            runs.ptr,
+            runs.tap,
+            runs.out,
+            runs.length,
+            delta.reshape(delta.shape[0], -1),
+            by_run.reshape(-1),
+            self._shape,
+        )
+
+    def _add_products(self, x: Events | FloatArray, delta: FloatArray, product: FloatArray, buffers: Columns) -> None:
+        """Add the weights' gradient of rows, dense or events, by products."""
+        for first, last in _chunks(delta.shape[0], buffers.rows):
+            columns = self._write_columns(x, first, last, buffers)
+            for g in range(self.groups):
+                seen = columns[:, g].reshape(-1, self.depth)
+                product[g] += np.dot(seen.T, delta[first:last, g].reshape(-1, self.group_outputs))
+
+    def _add_to(
+        self, weight: FloatArray, *, product: FloatArray | None = None, by_run: FloatArray | None = None
+    ) -> None:
+        """Add gradients in the kernels' orders to the weight's, OIHW, whose memory is its transpose."""
+        memory = weight.T.reshape(-1)
+        assert np.shares_memory(memory, weight)
+        if product is not None:
+            convolve.add_reordered(product.reshape(-1), self._from_product, memory)
+        if by_run is not None:
+            convolve.add_reordered(by_run.reshape(-1), self._from_run, memory)
+
+    def _input_gradient(self, delta: FloatArray, result: FloatArray, buffers: Columns) -> None:
+        """Write the gradient of the input rows [rows, F] for deltas [rows, groups, pixels, outputs]."""
+        window = self.window
+        for first, last in _chunks(delta.shape[0], buffers.rows):
+            columns, images = buffers.columns[: last - first], buffers.images[: last - first]
+            np.matmul(delta[first:last], self._product_back, out=columns)
+            convolve.add_patches(
+                columns, window.padded, window.out, window.kernel, window.stride, window.dilation, images
+            )
+            convolve.unpad(images, self._padded_of, result[first:last])
+
+    def constant_forward(self, x: FloatArray, run: Callable[..., None]) -> FloatArray:
+        """Return the currents [B, N] of constant input [B, F], one product a sample."""
+        current = np.empty((x.shape[0], self.size), np.float32)
+        bounds = _bounds(x.shape[0])
+
+        def block(k: int) -> None:
+            part = slice(bounds[k], bounds[k + 1])
+            self._multiply(x[part], current[part], Columns(self, _fresh))
+
+        run(block, GRADIENT_BLOCKS)
+        return current
+
+    def constant_backward(
+        self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]
+    ) -> None:
+        """Write the gradients for constant input [B, F] and deltas summed over time [B, N]."""
+        if "bias" in gradients:
+            gradients["bias"][...] = delta.sum(axis=0).reshape(-1, self.pixels).sum(axis=1)
+        bounds = _bounds(x.shape[0])
+        parts = np.zeros((GRADIENT_BLOCKS, *self._product.shape), np.float32)
+
+        def block(k: int) -> None:
+            part = slice(bounds[k], bounds[k + 1])
+            rows = delta[part]
+            by_pixel = np.empty((rows.shape[0], self.groups, self.pixels, self.group_outputs), np.float32)
+            convolve.to_pixels(rows, by_pixel)
+            self._add_products(x[part], by_pixel, parts[k], Columns(self, _fresh))
+
+        run(block, GRADIENT_BLOCKS)
+        gradients["weight"][...] = 0
+        for product in parts:
+            self._add_to(gradients["weight"], product=product)
+
+    def fan_out(self) -> NDArray[np.int64]:
+        """Return per input the existing synapses and those of nonzero weight, int64 [F, 2], exact at the borders."""
+        rows = (self.window.hits(0) >= 0).astype(np.int64)
+        columns = (self.window.hits(1) >= 0).astype(np.int64)
+        present = np.count_nonzero(self._grouped(self.parameters["weight"]), axis=1)
+        taps = present.reshape(-1, *self.window.kernel)
+        effective = np.einsum("ckl,ky,lx->cyx", taps, rows, columns, optimize=True)
+        structural = self.group_outputs * np.multiply.outer(rows.sum(axis=0), columns.sum(axis=0))
+        both = [np.broadcast_to(structural, effective.shape).ravel(), effective.ravel()]
+        return np.stack(both, axis=1).astype(np.int64)
+
+
+def _chunks(count: int, size: int) -> list[tuple[int, int]]:
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _bounds(batch: int) -> list[int]:
+    return [k * batch // GRADIENT_BLOCKS for k in range(GRADIENT_BLOCKS + 1)]
+
+
+def _fresh(role: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return aligned_zeros(shape)
+
+
+def _stretches(kind: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Cut samples into stretches of one kind."""
+    ends = [*(np.flatnonzero(kind[1:] != kind[:-1]) + 1).tolist(), kind.size]
+    return list(zip([0, *ends[:-1]], ends, strict=True))
