@@ -1,12 +1,12 @@
 """What results are held against: counters by brute force, and equality to the bit."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.convolution import connections, geometry, pool
 from snnsim import Events, Network
 from snnsim.results import BatchRun
 from strategies import FloatArray, Problem
@@ -91,9 +91,11 @@ def brute_force_counts(problem: Problem, network: Network, run: BatchRun) -> tup
         ((name, options),) = layer.items()
         zeros: dict[str, Any] = {counter: [0] * problem.batch for counter in COUNTERS}
         match name:
-            case "dense":
-                zeros |= _count_dense(signal, network.parameters, index, steps)
-                signal = _Signal(signal.values, "constant" if signal.kind == "constant" else "analog")
+            case "dense" | "conv2d":
+                zeros |= _count_edge(signal, network, index, steps)
+                signal = _currents(signal, network, index)
+            case "avg_pool2d" | "sum_pool2d" | "max_pool2d":
+                signal = _pooled(signal, name, options, network.layers[index].in_shape)
             case "lif" | "if" | "cuba_lif" | "alif":
                 spikes = run.spikes[index]
                 signal = _Signal(spikes.reshape(steps, problem.batch, -1), "binary")
@@ -121,8 +123,35 @@ def _input_signal(problem: Problem, network: Network, steps: int) -> _Signal:
     return _Signal(flat, "binary" if np.isin(flat, [0, 1]).all() else "graded")
 
 
-def _count_dense(signal: _Signal, parameters: Mapping[str, FloatArray], index: int, steps: int) -> dict[str, Any]:
-    weight = parameters[f"{index}.weight"]
+def _pooled(signal: _Signal, name: str, options: dict[str, Any], shape: tuple[int, ...]) -> _Signal:
+    images = signal.values.astype(np.float64).reshape(-1, *shape)
+    values = pool(name, images, geometry(name, options, shape)).reshape(*signal.values.shape[:2], -1)
+    graded = signal.kind == "binary" and name != "max_pool2d"
+    return _Signal(values.astype(np.float32), "graded" if graded else signal.kind)
+
+
+def _connections(network: Network, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return which synapses a layer with weights has, [outputs, inputs], and their weights."""
+    ((name, options),) = network.spec[index].items()
+    weight = network.parameters[f"{index}.weight"]
+    if name == "conv2d":
+        return connections(weight, options, network.layers[index].in_shape)
+    return np.ones(weight.shape, bool), weight
+
+
+def _currents(signal: _Signal, network: Network, index: int) -> _Signal:
+    _, weight = _connections(network, index)
+    layer = network.layers[index]
+    current = signal.values.astype(np.float64) @ weight.T.astype(np.float64)
+    if "bias" in layer.parameters:
+        current += np.repeat(layer.parameters["bias"], layer.size // layer.out_shape[0])
+    # A single step is the same at every step.
+    constant = signal.kind == "constant" or len(current) == 1
+    return _Signal(current.astype(np.float32), "constant" if constant else "analog")
+
+
+def _count_edge(signal: _Signal, network: Network, index: int, steps: int) -> dict[str, Any]:
+    exists, weight = _connections(network, index)
     outputs, inputs = weight.shape
     batch = signal.values.shape[1]
     structural, effective, once = [0] * batch, [0] * batch, [0] * batch
@@ -131,7 +160,7 @@ def _count_dense(signal: _Signal, parameters: Mapping[str, FloatArray], index: i
             for i in range(inputs):
                 if signal.values[t, b, i] == 0:
                     continue
-                for o in range(outputs):
+                for o in np.flatnonzero(exists[:, i]):
                     structural[b] += 1
                     effective[b] += int(weight[o, i] != 0)
                     once[b] += int(weight[o, i] != 0 and t == 0 and signal.kind == "constant")
@@ -140,9 +169,9 @@ def _count_dense(signal: _Signal, parameters: Mapping[str, FloatArray], index: i
         "synops_effective": effective,
         "acs" if signal.kind == "binary" else "macs": effective,
         "macs_once": once,
-        "macs_dense": [steps * inputs * outputs] * batch,
+        "macs_dense": [steps * int(exists.sum())] * batch,
     }
-    if f"{index}.bias" in parameters:
+    if f"{index}.bias" in network.parameters:
         record["bias_adds"] = [steps * outputs] * batch
     return record
 

@@ -62,8 +62,8 @@ class Window:
         """
         if len(shape) != 3:
             raise InputError(
-                f"needs an image [channels, height, width] as input (got shape {list(shape)}); put it before flatten "
-                "and dense layers, and give the network images",
+                f"needs an image [channels, height, width] as input (got shape {list(shape)}); "
+                "flatten and dense layers come after it",
                 at,
             )
         sizes, steps, spread = _pair(kernel), _pair(stride), _pair(dilation)

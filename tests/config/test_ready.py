@@ -9,17 +9,27 @@ from snnsim.datasets import list_datasets
 
 def test_the_ready_configurations() -> None:
     """These names run from any folder."""
-    assert config_names() == ["digits", "fashion-mnist", "mnist", "mnist-rate", "nmnist-mlp", "randman", "yin-yang"]
+    assert config_names() == [
+        "digits",
+        "fashion-conv",
+        "fashion-mnist",
+        "mnist",
+        "mnist-conv",
+        "mnist-rate",
+        "nmnist-mlp",
+        "randman",
+        "yin-yang",
+    ]
 
 
 @pytest.mark.parametrize("name", config_names())
 def test_a_ready_configuration_is_valid_explained_and_named(name: str) -> None:
-    """It begins with a comment that says what it shows, and with a dense layer."""
+    """It begins with a comment that says what it shows, and with a dense layer or a convolution."""
     loaded = load(name)
 
     assert (loaded.name, loaded.filename) == (name, f"{name}.yaml")
     assert find_config(name).read_text(encoding="utf-8").startswith("# ")
-    assert loaded.config.network[0].name == "dense"
+    assert loaded.config.network[0].name == ("conv2d" if name.endswith("-conv") else "dense")
     resolved = loaded.config.resolved()
     assert read(dump_yaml(resolved)).data == resolved
     assert from_mapping(resolved).config.resolved() == resolved

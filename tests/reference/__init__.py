@@ -5,6 +5,7 @@ fast, nothing is shared with snnsim. Arrays are time-first: signals [T, B, N], l
 Networks are lists of layers as in a configuration; parameters are named ``<index>.<name>``.
 
     forward.py     the layers, step by step
+    convolution.py convolutions and pools, tap by tap
     surrogates.py  what replaces the derivative of a spike
     backward.py    backpropagation through time
     losses.py      losses and penalties, each with its gradient

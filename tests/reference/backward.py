@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.convolution import POOLS, convolve_backward, geometry, pool_backward
 from reference.forward import (
     FIRING,
     Array,
@@ -63,7 +64,9 @@ def backward(
     gradients: dict[str, Array] = {}
     for index in reversed(range(len(network))):
         name, options = named(network[index])
-        if name == "dense":
+        if name == "conv2d" or name in POOLS:
+            gradient = through_images(name, options, gradient, index, parameters, trace, gradients)
+        elif name == "dense":
             weight = parameters[f"{index}.weight"].astype(np.float64)
             gradients[f"{index}.weight"] = np.einsum("tbo,tbi->oi", gradient, trace.inputs[index])
             if f"{index}.bias" in parameters:
@@ -83,6 +86,29 @@ def backward(
         elif name == "dropout" and masks is not None:
             gradient = gradient * masks[index]
     return gradients
+
+
+def through_images(
+    name: str,
+    options: dict[str, Any],
+    gradient: Array,
+    index: int,
+    parameters: Parameters,
+    trace: Trace,
+    gradients: dict[str, Array],
+) -> Array:
+    """Return the gradient of the input of a convolution or a pool; put those of the parameters into ``gradients``."""
+    shape, signal = trace.shapes[index], trace.inputs[index]
+    at = geometry(name, options, shape)
+    x = signal.reshape(-1, *shape)
+    g = gradient.reshape(len(x), -1, *at.out)
+    if name in POOLS:
+        return pool_backward(name, g, x, at).reshape(signal.shape)
+    weight = parameters[f"{index}.weight"].astype(np.float64)
+    to_input, gradients[f"{index}.weight"] = convolve_backward(g, x, weight, at, options.get("groups", 1))
+    if f"{index}.bias" in parameters:
+        gradients[f"{index}.bias"] = g.sum(axis=(0, 2, 3))
+    return to_input.reshape(signal.shape)
 
 
 def spread(gradient: Array, steps: Array, readout: str) -> Array:

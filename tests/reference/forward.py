@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.convolution import POOLS, convolve, geometry, out_shape, pool
+
 Array = NDArray[np.float64]
 Layers = Sequence[str | dict[str, Any]]
 Parameters = Mapping[str, NDArray[Any]]
 
-SHORT = {"dense": "out", "dropout": "p"}
+SHORT = {"dense": "out", "dropout": "p"} | dict.fromkeys(POOLS, "kernel")
 FIRING = ("lif", "if", "cuba_lif", "alif")
 STATEFUL = (*FIRING, "li")
 
@@ -58,10 +60,12 @@ class Trace:
     """All that happened in a forward pass.
 
     ``inputs[i]`` is what layer i got, [T, B, N]; ``membrane[i]`` is that of a firing layer before its reset, of ``li``,
-    and the input of a ``relu``; ``spikes[i]`` what a firing layer sent on, and ``states[i]`` all of its states.
+    and the input of a ``relu``; ``spikes[i]`` what a firing layer sent on, ``states[i]`` all of its
+    states; ``shapes[i]`` the shape of layer i's input.
     """
 
     inputs: list[Array] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
     membrane: dict[int, Array] = field(default_factory=dict)
     spikes: dict[int, Array] = field(default_factory=dict)
     states: dict[int, States] = field(default_factory=dict)
@@ -133,10 +137,17 @@ def forward(
     if is_ann(network):  # has no time: events reach it summed, analog values once
         signal = signal.sum(axis=0, keepdims=True) if input_coding == "events" else signal[:1]
     trace = Trace()
+    shape = x.shape[2:]
     for index, layer in enumerate(network):
         name, options = named(layer)
         trace.inputs.append(signal)
-        if name == "dense":
+        trace.shapes.append(shape)
+        if name == "conv2d" or name in POOLS:
+            images = over_images(name, options, signal.reshape(-1, *shape), parameters, index)
+            shape = out_shape(name, options, shape)
+            signal = images.reshape(*signal.shape[:2], -1)
+        elif name == "dense":
+            shape = (options["out"],)
             signal = dense(signal, parameters[f"{index}.weight"], parameters.get(f"{index}.bias"))
         elif name in FIRING:
             states = trace.states[index] = fire(signal, neuron(name, options, index, parameters, signal.shape[2]))
@@ -151,6 +162,21 @@ def forward(
     trace.step_logits = signal
     trace.logits = read_out(signal, readout_of(network))
     return trace
+
+
+def over_images(name: str, options: dict[str, Any], x: Array, parameters: Parameters, index: int) -> Array:
+    """Return what a convolution or a pool makes of images [T * B, C, H, W]."""
+    at = geometry(name, options, x.shape[1:])
+    if name in POOLS:
+        return pool(name, x, at)
+    weight, bias = parameters[f"{index}.weight"], parameters.get(f"{index}.bias")
+    return convolve(
+        x,
+        weight.astype(np.float64),
+        None if bias is None else bias.astype(np.float64),
+        at,
+        options.get("groups", 1),
+    )
 
 
 def dense(signal: Array, weight: NDArray[Any], bias: NDArray[Any] | None) -> Array:

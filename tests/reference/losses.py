@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference.backward import backward
+from reference.convolution import POOLS, connections, geometry, pair, pool_backward
 from reference.forward import Array, Layers, Parameters, Trace, forward, named, readout_of
 
 Labels = NDArray[np.int64]
@@ -68,23 +69,37 @@ def penalty(choice: dict[str, Any], network: Layers, trace: Trace) -> Penalty:
         spikes = sum(float(s.sum()) for s in hidden.values())
         return Penalty(weight * spikes / batch, {i: np.full(s.shape[1:], weight / batch) for i, s in hidden.items()})
     if name == "synops":
-        fan_out = {index: synapses_of(network, index, s.shape[2]) for index, s in hidden.items()}
+        fan_out = {index: reached_after(network, trace, index) for index in hidden}
         return synops(weight, options.get("budget", 0.0), hidden, fan_out)
     if name == "rate_upper":
         return rate_bound(weight, options.get("max_rate", 0.5), 1, hidden)
     return rate_bound(weight, options.get("min_rate", 0.01), -1, hidden)
 
 
-def synapses_of(network: Layers, index: int, size: int) -> int:
-    """Return how many synapses leave each neuron of a layer: the next dense layer's and, where recurrent, its own."""
-    following = (named(layer) for layer in network[index + 1 :])
-    outputs = int(next(options["out"] for name, options in following if name == "dense"))
-    return outputs + (size if named(network[index])[1].get("recurrent", False) else 0)
+def reached_after(network: Layers, trace: Trace, index: int) -> Array:
+    """Return how many synapses a spike of each neuron of a layer reaches, [N]: those of the windows it lies in."""
+    between = list(range(index + 1, len(network)))
+    edge = next(k for k in between if named(network[k])[0] in ("dense", "conv2d"))
+    name, options = named(network[edge])
+    size = int(np.prod(trace.shapes[edge]))
+    reached = np.full(size, float(options.get("out", 0)))
+    if name == "conv2d":
+        kernel = pair(options["kernel"])
+        weight = np.ones((options["out"], trace.shapes[edge][0] // options.get("groups", 1), *kernel))
+        reached = connections(weight, options, trace.shapes[edge])[0].sum(axis=0).astype(np.float64)
+    for k in reversed(range(index + 1, edge)):
+        name, options = named(network[k])
+        if name in POOLS:
+            at = geometry("sum_pool2d", options, trace.shapes[k])
+            images = np.zeros((1, *trace.shapes[k]))
+            reached = pool_backward("sum_pool2d", reached.reshape(1, -1, *at.out), images, at).ravel()
+    _, firing_options = named(network[index])
+    return reached + (reached.size if firing_options.get("recurrent", False) else 0)
 
 
-def synops(weight: float, budget: float, hidden: Mapping[int, Array], fan_out: Mapping[int, int]) -> Penalty:
+def synops(weight: float, budget: float, hidden: Mapping[int, Array], fan_out: Mapping[int, Array]) -> Penalty:
     """Return ``weight max(0, S - budget)``, S the synapses that a sample's spikes reach; flat at the budget itself."""
-    reached = np.sum([fan_out[index] * s.sum(axis=(0, 2)) for index, s in hidden.items()], axis=0)
+    reached = np.sum([(s * fan_out[index]).sum(axis=(0, 2)) for index, s in hidden.items()], axis=0)
     over = np.where(reached > budget, weight, 0.0)[:, None] / reached.size
     gradient = {index: np.broadcast_to(over * fan_out[index], s.shape[1:]) for index, s in hidden.items()}
     return Penalty(weight * float(np.maximum(reached - budget, 0).mean()), gradient)
