@@ -284,6 +284,7 @@ def backpropagate(
     samples, steps, n = membrane.shape
     same = spike_gradient.shape[1] == 1
     keep = delta.size > 0
+    plain = detach_reset and not (alpha.size or rho.size or recurrent.size or learned.size)
     h, g, du, di = state[0], state[1], state[2], state[3]
     total, da, rest, older = state[4], state[5], state[6], state[7]
     for b in range(samples):
@@ -301,6 +302,22 @@ def backpropagate(
             _surrogate(code, sharpness, u, levels[t] if rho.size else threshold, h)
             above = spike_gradient[b, 0 if same else t]
             weight = step_weights[t]
+            if plain:
+                # The same arithmetic as below, in one pass.
+                if reset == ZERO:
+                    for j in range(n):
+                        kept = NIL if u[j] > limit[j] else beta[j]
+                        du[j] = h[j] * (above[j] * weight + more[j]) + kept * du[j]
+                else:
+                    for j in range(n):
+                        du[j] = h[j] * (above[j] * weight + more[j]) + beta[j] * du[j]
+                for j in range(n):
+                    total[j] += du[j]
+                if keep:
+                    out = delta[b, t]
+                    for j in range(n):
+                        out[j] = du[j]
+                continue
             for j in range(n):
                 g[j] = above[j] * weight + more[j]
             if recurrent.size:
