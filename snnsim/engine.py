@@ -110,11 +110,14 @@ class Engine:
         terms = np.empty(batch.batch)
         correct = np.empty(batch.batch, bool)
         spikes = np.empty(batch.batch, np.int64)
+        penalised = hidden_firing(self.layers) if penalties.on_spikes else []
+        reached = {layer.index: spike_fan_out(self.layers, layer) for layer in penalised}
 
         def task(
             micro: MicroBatch, start: int, stop: int, slot: int, stem: FloatArray | None, deltas: FloatArray
         ) -> None:
-            micro.path, micro.dropout_keys = path, batch.keys.slice(start, stop) if batch.keys else None
+            micro.path, micro.reached = path, reached
+            micro.dropout_keys = batch.keys.slice(start, stop) if batch.keys else None
             signal = batch.signal(start, stop, micro.workspace) if stem is None else Analog(stem[start:stop, None])
             result = forward(plan, signal, micro, with_steps=False)
             part = slice(start, stop)
@@ -173,7 +176,7 @@ class Engine:
         for layer in layers:
             events = result.inputs[layer.index + 1]
             assert isinstance(events, Events)
-            hidden.append(HiddenSpikes(events, spike_fan_out(self.layers, layer)))
+            hidden.append(HiddenSpikes(events, micro.reached[layer.index]))
         if not hidden:
             return terms
         extra = [np.zeros((micro.samples, layer.size)) for layer in layers]

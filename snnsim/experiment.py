@@ -132,10 +132,6 @@ def _at(path: KeyPath, task: Callable[[], object]) -> None:
         raise InputError(str(error), error.path or path) from None
 
 
-def _sized_layer(network: Network) -> int:
-    return max(layer.index for layer in network.layers if layer.parameters)
-
-
 def run_experiment(
     loaded: LoadedConfig,
     out: Path | None = None,

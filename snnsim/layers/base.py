@@ -47,17 +47,18 @@ class Gradient:
     weights: FloatArray | None = None
     total: FloatArray | None = None
 
-    def over_steps(self, steps: int) -> "Gradient":
+    def over_steps(self) -> "Gradient":
         """Return the same gradient as one array per step."""
-        if self.weights is None:
-            return self
-        return Gradient(self.values * self.weights[:steps, None])
+        return self if self.weights is None else Gradient(self.values * self.weights[:, None])
 
     def over_constant(self) -> "Gradient":
         """Return the gradient of a signal that is the same at every step: the sum over the steps."""
-        if self.weights is None:
-            return self if self.values.shape[1] == 1 else Gradient(self.values.sum(axis=1, keepdims=True))
-        return Gradient(self.values * self.weights.sum(dtype=np.float32))
+        if self.weights is not None:
+            return Gradient(self.values * self.weights.sum(dtype=np.float32))
+        if self.values.shape[1] == 1:
+            return self
+        total = self.total if self.total is not None else self.values.sum(axis=1)
+        return Gradient(total[:, None], total=total)
 
 
 class Workspace:
@@ -94,8 +95,9 @@ class MicroBatch:
 
     ``samples`` are in it, ``size`` is what a full one holds (buffers and products have that size); ``dropout_keys``
     is None outside of training; ``path`` says how events reach dense layers; ``fan_out[i]`` is that of layer i, where
-    counting is asked for; ``saved`` is what layers keep for the way back; ``extra[i]`` [M, N] is the regularisers'
-    gradient of layer i's spikes, the same at every step.
+    counting is asked for, and ``reached[i]`` [N] the synapses that a spike of layer i reaches, where spikes are
+    penalised; ``saved`` is what layers keep for the way back; ``extra[i]`` [M, N] is the regularisers' gradient of
+    layer i's spikes, the same at every step.
     """
 
     samples: int
@@ -105,6 +107,7 @@ class MicroBatch:
     dropout_keys: SampleKeys | None = None
     path: str = "auto"
     fan_out: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
+    reached: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     saved: dict[int, Any] = field(default_factory=dict)
     extra: dict[int, FloatArray] = field(default_factory=dict)
 
@@ -188,6 +191,18 @@ class Affine(Layer):
     ) -> None:
         """Write the gradients for a whole batch's constant input, from the deltas summed over time [B, N]."""
 
+    def _activity(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
+        """Return the input summed over time with a weight per step, float32 [M, F]."""
+        activity: FloatArray = self.buffer(micro, "activity", (micro.size, self.fan_in))[: samples_of(signal)]
+        if isinstance(signal, Events):
+            values = event_values(signal)
+            propagate.weighted_activity(signal.indptr, signal.indices, values, step_weights, activity)
+        elif constant(signal):
+            np.multiply(signal.values[:, 0].reshape(activity.shape), step_weights.sum(dtype=np.float32), out=activity)
+        else:
+            propagate.weighted_sum(signal.values.reshape(*signal.values.shape[:2], -1), step_weights, activity)
+        return activity
+
     def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
         """Count the synapses that every delivered event reaches."""
         counts = LayerCounts.zeros(samples_of(signal))
@@ -201,9 +216,8 @@ class Affine(Layer):
                 counts.macs = reached[:, 1].copy()
         else:
             present = signal.values.reshape(*signal.values.shape[:2], self.fan_in) != 0
-            constant = signal.values.shape[1] == 1
             reached = (present.astype(np.int64) @ fan_out).sum(axis=1)
-            if constant:
+            if constant(signal):
                 counts.macs_once = reached[:, 1].copy()
                 reached = reached * micro.steps
             counts.macs = reached[:, 1].copy()
@@ -220,9 +234,9 @@ def samples_of(signal: Signal) -> int:
     return signal.batch if isinstance(signal, Events) else int(signal.values.shape[0])
 
 
-def binary(signal: Signal) -> bool:
-    """Say whether a signal is binary events (each costs an addition, not a multiplication)."""
-    return isinstance(signal, Events) and signal.values is None
+def constant(signal: Signal) -> bool:
+    """Say whether a signal is the same at every step."""
+    return isinstance(signal, Analog) and signal.values.shape[1] == 1
 
 
 def event_values(events: Events) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.events import Events
-from snnsim.kernels import convolve, propagate
+from snnsim.kernels import convolve
 from snnsim.layers.base import (
     Affine,
     Analog,
@@ -16,6 +16,7 @@ from snnsim.layers.base import (
     Gradient,
     MicroBatch,
     Signal,
+    constant,
     event_values,
     samples_of,
 )
@@ -228,14 +229,7 @@ class Conv2d(Affine):
 
     def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
         """Return ``conv(W, sum_t w[t] s[t]) + b sum_t w[t]``, float32 [M, N]."""
-        activity: FloatArray = self.buffer(micro, "activity", (micro.size, self.fan_in))[: samples_of(signal)]
-        if isinstance(signal, Events):
-            values = event_values(signal)
-            propagate.weighted_activity(signal.indptr, signal.indices, values, step_weights, activity)
-        elif signal.values.shape[1] == 1:
-            np.multiply(signal.values[:, 0].reshape(activity.shape), step_weights.sum(dtype=np.float32), out=activity)
-        else:
-            propagate.weighted_sum(signal.values.reshape(*signal.values.shape[:2], -1), step_weights, activity)
+        activity = self._activity(signal, micro, step_weights)
         micro.saved[self.index] = Seen(Analog(activity[:, None]), weighted=True)
         result = np.empty((activity.shape[0], self.size), np.float32)
         self._multiply(activity, result, self._columns(micro), bias=False)
@@ -248,12 +242,9 @@ class Conv2d(Affine):
     ) -> Gradient | None:
         """Add the weight and bias gradients; return the input's gradient, the transposed convolution of delta."""
         seen: Seen = micro.saved[self.index]
-        weights = gradient.weights
-        values, total = gradient.values, gradient.total
-        if weights is not None and not seen.weighted:
-            values, weights, total = gradient.values * weights[:, None], None, None
-        if isinstance(seen.signal, Analog) and seen.signal.values.shape[1] == 1 and values.shape[1] != 1:
-            values = (total if total is not None else values.sum(axis=1))[:, None]
+        if not seen.weighted:
+            gradient = gradient.over_constant() if constant(seen.signal) else gradient.over_steps()
+        values, total, weights = gradient.values, gradient.total, gradient.weights
         if "bias" in gradients:
             summed = total if total is not None else values.sum(axis=1)
             by_channel = summed.sum(axis=0).reshape(-1, self.pixels).sum(axis=1)

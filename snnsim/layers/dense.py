@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,8 @@ from snnsim.layers.base import (
     MicroBatch,
     Shape,
     Signal,
+    constant,
     event_values,
-    samples_of,
 )
 from snnsim.layers.products import row_products
 from snnsim.memory import aligned_zeros
@@ -34,13 +33,6 @@ SAMPLES_PER_BLOCK = 64
 
 # Into how many blocks of rows a whole batch's gradient product is cut: fixed, so that threads change no bit.
 GRADIENT_BLOCKS = 4
-
-
-class WeightedInput(NamedTuple):
-    """What `Dense.weighted_forward` keeps: its input summed over time [M, in], and whether that was constant."""
-
-    activity: FloatArray
-    constant: bool
 
 
 class Dense(Affine):
@@ -111,17 +103,8 @@ class Dense(Affine):
 
     def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
         """Return ``(sum_t w[t] s[t]) W^T + b sum_t w[t]``, float32 [M, out]."""
-        activity: FloatArray = self.buffer(micro, "activity", (micro.size, self.fan_in))[: samples_of(signal)]
-        if isinstance(signal, Events):
-            values = event_values(signal)
-            propagate.weighted_activity(signal.indptr, signal.indices, values, step_weights, activity)
-        elif signal.values.shape[1] == 1:
-            np.multiply(signal.values[:, 0].reshape(activity.shape), step_weights.sum(dtype=np.float32), out=activity)
-        else:
-            flat = signal.values.reshape(*signal.values.shape[:2], self.fan_in)
-            propagate.weighted_sum(flat, step_weights, activity)
-        constant = isinstance(signal, Analog) and signal.values.shape[1] == 1
-        micro.saved[self.index] = WeightedInput(activity, constant)
+        activity = self._activity(signal, micro, step_weights)
+        micro.saved[self.index] = activity
         logits = row_products(activity, self._rows)
         return np.asarray(logits + self._bias * step_weights.sum(dtype=np.float32))
 
@@ -129,30 +112,29 @@ class Dense(Affine):
         self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool
     ) -> Gradient | None:
         """Add the weight and bias gradients; return the input's gradient ``W^T delta``."""
-        signal: Signal | WeightedInput = micro.saved[self.index]
-        if isinstance(signal, WeightedInput):
+        signal: Signal | FloatArray = micro.saved[self.index]
+        if isinstance(signal, np.ndarray):
             return self._backward_weighted(signal, gradient, gradients, inputs)
-        constant = isinstance(signal, Analog) and signal.values.shape[1] == 1
-        gradient = gradient.over_constant() if constant else gradient.over_steps(micro.steps)
+        gradient = gradient.over_constant() if constant(signal) else gradient.over_steps()
         total = gradient.total if gradient.total is not None else gradient.values.sum(axis=1)
         if "bias" in gradients:
             gradients["bias"] += total.sum(axis=0)
         rows = gradients["weight"].T
         if isinstance(signal, Events):
             self._add_event_gradient(signal, gradient.values.reshape(-1, self.size), rows, micro)
-        elif constant:
+        elif constant(signal):
             rows += np.dot(signal.values.reshape(-1, self.fan_in).T, total)
         else:
             values = signal.values.reshape(-1, self.fan_in)
             rows += np.dot(values.T, gradient.values.reshape(-1, self.size))
         if not inputs:
             return None
-        if constant:
+        if constant(signal):
             return Gradient(np.dot(total, self._rows.T)[:, None])
         return Gradient(self._input_gradient(gradient.values, micro))
 
     def _backward_weighted(
-        self, signal: "WeightedInput", gradient: Gradient, gradients: Mapping[str, FloatArray], inputs: bool
+        self, activity: FloatArray, gradient: Gradient, gradients: Mapping[str, FloatArray], inputs: bool
     ) -> Gradient | None:
         weights = gradient.weights
         assert weights is not None
@@ -160,11 +142,8 @@ class Dense(Affine):
         if "bias" in gradients:
             gradients["bias"] += delta.sum(axis=0) * weights.sum(dtype=np.float32)
         rows = gradients["weight"].T
-        rows += np.dot(signal.activity.T, delta)
-        if not inputs:
-            return None
-        below = Gradient(np.dot(delta, self._rows.T)[:, None], weights)
-        return below.over_constant() if signal.constant else below
+        rows += np.dot(activity.T, delta)
+        return Gradient(np.dot(delta, self._rows.T)[:, None], weights) if inputs else None
 
     def _add_event_gradient(self, events: Events, delta: FloatArray, rows: FloatArray, micro: MicroBatch) -> None:
         most = micro.size * micro.steps * self.fan_in

@@ -164,13 +164,9 @@ class MaxPool2d(_Pool):
             )
             return Gradient(result)
         count, steps = saved.shape[:2]
-        values, weights = gradient.values, gradient.weights
-        if steps != 1 and weights is not None:
-            values, weights = values * weights[:, None], None
-        elif steps == 1 and values.shape[1] != 1:
-            values = values.sum(axis=1, keepdims=True)
+        values = (gradient.over_constant() if steps == 1 else gradient.over_steps()).values
         result = self._result(micro, "gradient", count, steps, self.inputs)
         pool.max_rows_backward(
             saved.reshape(-1, self.size), values.reshape(-1, self.size), result.reshape(-1, self.inputs)
         )
-        return Gradient(result, weights)
+        return Gradient(result)

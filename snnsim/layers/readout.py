@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from snnsim.accounting import LayerCounts
 from snnsim.events import Events
-from snnsim.kernels import neurons
+from snnsim.kernels import integrators
 from snnsim.layers.base import (
     Analog,
     FloatArray,
@@ -37,7 +37,7 @@ class LeakyIntegrators(Layer):
         current = as_current(self, signal, micro)
         membrane: FloatArray = self.buffer(micro, "membrane", (micro.size, micro.steps, self.size))
         membrane = membrane[: current.shape[0]]
-        neurons.integrate(current, membrane, self.beta, self.buffer(micro, "state", (2, self.size)))
+        integrators.integrate(current, membrane, self.beta, self.buffer(micro, "state", (2, self.size)))
         micro.saved[self.index] = (membrane, current.shape[1])
         return Analog(membrane)
 
@@ -48,7 +48,7 @@ class LeakyIntegrators(Layer):
         _, current_steps = micro.saved[self.index]
         values = np.ascontiguousarray(gradient.values)
         total = np.empty((values.shape[0], self.size), np.float32)
-        neurons.backpropagate_integration(values, total, self.beta, self.buffer(micro, "state", (2, self.size)))
+        integrators.backpropagate_integration(values, total, self.beta, self.buffer(micro, "state", (2, self.size)))
         summed_only = current_steps == 1 and values.shape[1] != 1
         return Gradient(total[:, None] if summed_only else values, total=total)
 

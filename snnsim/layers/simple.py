@@ -61,8 +61,7 @@ class Relu(Layer):
     ) -> Gradient | None:
         """Pass the gradient on where the input was positive."""
         current, _ = micro.saved[self.index]
-        constant = current.shape[1] == 1
-        values = (gradient.over_constant() if constant else gradient.over_steps(micro.steps)).values
+        values = (gradient.over_constant() if current.shape[1] == 1 else gradient.over_steps()).values
         return Gradient(values * (current > 0))
 
 

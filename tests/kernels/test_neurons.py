@@ -12,7 +12,7 @@ from oracles import assert_same_bits, assert_same_events
 from reference.backward import through_spikes
 from reference.forward import Neuron, States
 from snnsim import Events
-from snnsim.kernels import neurons
+from snnsim.kernels import integrators, neurons
 from strategies import FloatArray, exact_values, seeds
 
 RESETS = (neurons.SUBTRACT, neurons.ZERO, neurons.NONE, neurons.SUBTRACT_DELAYED)
@@ -280,7 +280,7 @@ def test_integrate(cell: Cells) -> None:
     """A leaky integrator's membrane is the recurrence's, to the bit, also where the current is given once."""
     samples, _, n = cell.current.shape
     membrane = np.full((samples, cell.steps, n), np.nan, np.float32)
-    neurons.integrate(cell.current, membrane, cell.beta, np.full((1, n), np.nan, np.float32))
+    integrators.integrate(cell.current, membrane, cell.beta, np.full((1, n), np.nan, np.float32))
     u = np.zeros((samples, n), np.float32)
     for t in range(cell.steps):
         u = cell.beta * u + cell.current[:, t if cell.current.shape[1] > 1 else 0]
@@ -293,9 +293,9 @@ def test_backpropagate_integration(cell: Cells) -> None:
     samples, _, n = cell.current.shape
     current = cell.rng.normal(size=(samples, cell.steps, n)).astype(np.float32)
     membrane, gradient = np.empty_like(current), cell.rng.normal(size=current.shape).astype(np.float32)
-    neurons.integrate(current, membrane, cell.beta, np.empty((1, n), np.float32))
+    integrators.integrate(current, membrane, cell.beta, np.empty((1, n), np.float32))
     forward = (membrane.astype(np.float64) * gradient).sum(axis=(1, 2))
     delta, total = gradient.copy(), np.full((samples, n), np.nan, np.float32)
-    neurons.backpropagate_integration(delta, total, cell.beta, np.full((2, n), np.nan, np.float32))
+    integrators.backpropagate_integration(delta, total, cell.beta, np.full((2, n), np.nan, np.float32))
     np.testing.assert_allclose((delta.astype(np.float64) * current).sum(axis=(1, 2)), forward, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(total, delta.sum(axis=1), rtol=1e-4, atol=1e-4)
