@@ -101,9 +101,10 @@ def integrate_and_fire(
     pending = state[1]
     synaptic = state[2]
     trace = state[3]
-    limit = fire_above
-    if rho.size:
-        limit = state[4]
+    # A copy beside the other states: with two places to choose from, the compiler would not vectorise as well.
+    limit = state[4]
+    for j in range(n):
+        limit[j] = fire_above[j]
     total = 0
     indptr[0] = 0
     for b in range(samples):
