@@ -22,9 +22,11 @@ from snnsim.layers.base import (
 from snnsim.layers.window import IndexArray, Window
 from snnsim.memory import aligned_zeros
 
-# When a sample's product beats scattering event by event: from so many of its inputs active (measured on one core,
-# Zen 3, 16x12x12 to 32x8x8, 5x5; see benchmarks/convolution.py).
-DENSE_FROM = 0.3
+# From how many of its inputs active a sample's product beats scattering event by event, forwards and in the weights'
+# gradient together. Measured on one core (Zen 3, AVX2) for kernels of 1x1 to 5x5, 12 to 128 outputs, stride 2 and
+# depthwise: they break even at 0.3 to 0.5; at 0.1 events take a third to three fifths of the time, at 0.05 a quarter
+# to two fifths.
+DENSE_FROM = 0.4
 
 # How much of a product's input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
 COLUMN_BYTES = 1 << 19
@@ -176,7 +178,7 @@ class Conv2d(Affine):
         places = self.groups * self.window.image[1] * self.window.image[2]
         starts = self.buffer(micro, "starts", (micro.size * micro.steps, places + 1), np.int32)
         channels = self.buffer(micro, "channels", (most,), np.int32)
-        sizes = self.buffer(micro, "sizes", (0 if events.values is None else most,))
+        sizes = self.buffer(micro, "sizes", (most,))
         convolve.sort_by_place(
             events.indptr,
             events.indices,
@@ -191,16 +193,21 @@ class Conv2d(Affine):
 
     def _scatter(self, events: Sorted, part: slice, current: FloatArray, micro: MicroBatch) -> None:
         runs = self.window.runs
-        geometry = (self._rows_hit, runs.ptr, runs.tap, runs.out, runs.length)
-        patch = self.buffer(micro, "patch", (self.size,))
-        weight = self._by_run.reshape(-1)
-        starts = events.starts[part]
-        if events.sizes.size:
-            convolve.scatter_graded(
-                starts, events.channels, events.sizes, *geometry, weight, self._shape, patch, self._bias, current
-            )
-        else:
-            convolve.scatter(starts, events.channels, *geometry, weight, self._shape, patch, self._bias, current)
+        convolve.scatter(
+            events.starts[part],
+            events.channels,
+            events.sizes,
+            self._rows_hit,
+            runs.ptr,
+            runs.tap,
+            runs.out,
+            runs.length,
+            self._by_run.reshape(-1),
+            self._shape,
+            self.buffer(micro, "patch", (self.size,)),
+            self._bias,
+            current,
+        )
 
     def _columns(self, micro: MicroBatch) -> Columns:
         return Columns(self, lambda role, shape: self.buffer(micro, role, shape))
