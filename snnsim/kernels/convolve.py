@@ -296,6 +296,54 @@ def patches(
 
 
 @kernel
+def tap_rows(
+    x: FloatArray,
+    image: tuple[int, int, int],
+    before: tuple[int, int],
+    out: tuple[int, int],
+    taps: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    columns: FloatArray,
+) -> None:
+    """Write what each tap sees of rows [rows, C*H*W]: ``columns`` [rows, groups, (channel, ky, kx), pixels].
+
+    `patches` the other way round, for images of few channels: what is contiguous are rows of pixels.
+    """
+    channels, height, width = image
+    rows, groups, _, _ = columns.shape
+    inside = channels // groups
+    for r in range(rows):
+        for c in range(channels):
+            for ky in range(taps[0]):
+                for kx in range(taps[1]):
+                    target = columns[r, c // inside, ((c % inside) * taps[0] + ky) * taps[1] + kx]
+                    shift = kx * dilation[1] - before[1]
+                    begin = min(out[1], max(0, -(shift // stride[1])))
+                    end = max(begin, min(out[1], (width - 1 - shift) // stride[1] + 1))
+                    for oy in range(out[0]):
+                        line = target[oy * out[1] : (oy + 1) * out[1]]
+                        y = oy * stride[0] + ky * dilation[0] - before[0]
+                        if y < 0 or y >= height:
+                            for ox in range(line.size):
+                                line[ox] = NIL
+                            continue
+                        for ox in range(begin):
+                            line[ox] = NIL
+                        for ox in range(end, line.size):
+                            line[ox] = NIL
+                        part = line[begin:end]
+                        start = (c * height + y) * width + begin * stride[1] + shift
+                        if stride[1] == 1:
+                            source = x[r, start : start + part.size]
+                            for ox in range(part.size):
+                                part[ox] = source[ox]
+                        else:
+                            for ox in range(part.size):
+                                part[ox] = x[r, start + ox * stride[1]]
+
+
+@kernel
 def add_patches(
     columns: FloatArray,
     padded: tuple[int, int],
