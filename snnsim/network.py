@@ -13,8 +13,8 @@ from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.engine import Engine, logit_factor
 from snnsim.errors import InputError
 from snnsim.events import Events, as_float32
-from snnsim.execution import SLOTS, thread_count
-from snnsim.layers import FiringNeurons, Layer, LeakyIntegrators, Shape, build_layers
+from snnsim.execution import SLOTS, micro_batch_size, thread_count
+from snnsim.layers import Dense, FiringNeurons, Flatten, Layer, LeakyIntegrators, Shape, build_layers
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss, make_loss
 from snnsim.model_file import StoredModel, read_model, write_model
@@ -94,8 +94,10 @@ class Network:
     def training_bytes(self, steps: int) -> int:
         """Return about what training takes besides data: weights, gradients, optimizer, and all workers' buffers."""
         parameters = sum(array.size for array in self.parameters.values())
-        units = sum(layer.size for layer in self.layers if layer.fires or isinstance(layer, LeakyIntegrators))
-        return 4 * (parameters * (3 + SLOTS) + 3 * units * steps * SLOTS)
+        # Currents become membranes in place; convolutions and pools have arrays of their own.
+        units = sum(layer.size for layer in self.layers if not isinstance(layer, (Dense, Flatten)))
+        samples = micro_batch_size(max(layer.size for layer in self.layers), steps)
+        return 4 * (parameters * (3 + SLOTS) + 3 * units * steps * samples * SLOTS)
 
     def run(
         self,

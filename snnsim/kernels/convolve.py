@@ -33,7 +33,7 @@ def sort_by_place(
     """Sort every bucket's events by place, counting; a place is a group and a pixel, in it go channels upwards.
 
     ``place_of`` and ``channel_of`` [C*H*W]; written: ``starts`` [rows, places + 1] into ``channels`` and ``sizes``
-    [events], counted from the first bucket's first event; ``values`` and ``sizes`` are empty for binary events.
+    [events], counted from the first bucket's first event; ``values`` is empty for binary events, whose size is 1.
     """
     graded = values.size > 0
     first = indptr[0]
@@ -56,8 +56,7 @@ def sort_by_place(
             place = np.uint32(place_of[i])
             k = np.uint32(at[place])
             channels[k] = channel_of[i]
-            if graded:
-                sizes[k] = values[j]
+            sizes[k] = values[j] if graded else ONE
             at[place] = np.int32(k + 1)
         for p in range(at.size - 1, 0, -1):
             at[p] = at[p - 1]
@@ -66,76 +65,6 @@ def sort_by_place(
 
 @kernel
 def scatter(
-    starts: IndexArray,
-    channels: IndexArray,
-    rows: IndexArray,
-    ptr: IndexArray,
-    tap: IndexArray,
-    column: IndexArray,
-    length: IndexArray,
-    weight: FloatArray,
-    shape: tuple[int, int, int, int],
-    patch: FloatArray,
-    bias: FloatArray,
-    current: FloatArray,
-) -> None:
-    """Add every binary event's patch to the currents: ``current[r] = bias + sum over events of their patches``.
-
-    ``rows`` [kernel height, H] is the output row that a tap row sends an input row to, or -1; ``ptr``, ``tap``,
-    ``column``, ``length`` are `Runs`; ``weight`` is flat [kernel height, C, taps, outputs of a group]; ``shape`` is
-    (groups, taps of a row, output width, outputs of a group); ``patch`` [output pixels of all groups and channels] is
-    scratch; ``current`` [rows, outputs] is overwritten.
-    """
-    groups, taps, width, outputs = shape
-    height, image = rows.shape
-    columns = ptr.size - 1
-    pixels = patch.size // (groups * outputs)
-    tap_row = weight.size // height
-    for r in range(starts.shape[0]):
-        at = starts[r]
-        for k in range(patch.size):
-            patch[k] = NIL
-        for ky in range(height):
-            w_row = weight[ky * tap_row : (ky + 1) * tap_row]
-            for g in range(groups):
-                for y in range(image):
-                    oy = rows[ky, y]
-                    if oy < 0:
-                        continue
-                    place = (g * image + y) * columns
-                    out_row = patch[(g * pixels + oy * width) * outputs : (g * pixels + (oy + 1) * width) * outputs]
-                    for x in range(columns):
-                        begin = at[place + x]
-                        end = at[place + x + 1]
-                        if begin == end:
-                            continue
-                        for q in range(ptr[x], ptr[x + 1]):
-                            size = length[q] * outputs
-                            out = out_row[column[q] * outputs : column[q] * outputs + size]
-                            j = begin
-                            while j + 3 < end:
-                                a = (channels[j] * taps + tap[q]) * outputs
-                                b = (channels[j + 1] * taps + tap[q]) * outputs
-                                c = (channels[j + 2] * taps + tap[q]) * outputs
-                                d = (channels[j + 3] * taps + tap[q]) * outputs
-                                w0 = w_row[a : a + size]
-                                w1 = w_row[b : b + size]
-                                w2 = w_row[c : c + size]
-                                w3 = w_row[d : d + size]
-                                for k in range(out.size):
-                                    out[k] += (w0[k] + w1[k]) + (w2[k] + w3[k])
-                                j += 4
-                            while j < end:
-                                a = (channels[j] * taps + tap[q]) * outputs
-                                w0 = w_row[a : a + size]
-                                for k in range(out.size):
-                                    out[k] += w0[k]
-                                j += 1
-        _to_channels(patch, bias, groups, pixels, outputs, current[r])
-
-
-@kernel
-def scatter_graded(
     starts: IndexArray,
     channels: IndexArray,
     sizes: FloatArray,
@@ -150,54 +79,63 @@ def scatter_graded(
     bias: FloatArray,
     current: FloatArray,
 ) -> None:
-    """Like `scatter` for graded events, whose patches are multiplied by their ``sizes``."""
+    """Add every event's patch to the currents: ``current[r] = bias + sum over events of size * their patches``.
+
+    ``rows`` [kernel height, H] is the output row that a tap row sends an input row to, or -1; ``ptr``, ``tap``,
+    ``column``, ``length`` are `Runs`; ``weight`` is flat [kernel height, C, taps, outputs of a group]; ``shape`` is
+    (groups, taps of a row, output width, outputs of a group); ``patch`` [outputs] is scratch; ``current``
+    [rows, outputs] is overwritten. Tap rows come outermost, so that the weights of one stay in the L1 cache; a place's
+    events go four at a time.
+    """
     groups, taps, width, outputs = shape
     height, image = rows.shape
     columns = ptr.size - 1
     pixels = patch.size // (groups * outputs)
     tap_row = weight.size // height
+    apart = taps * outputs
     for r in range(starts.shape[0]):
         at = starts[r]
         for k in range(patch.size):
             patch[k] = NIL
         for ky in range(height):
-            w_row = weight[ky * tap_row : (ky + 1) * tap_row]
             for g in range(groups):
                 for y in range(image):
                     oy = rows[ky, y]
                     if oy < 0:
                         continue
                     place = (g * image + y) * columns
-                    out_row = patch[(g * pixels + oy * width) * outputs : (g * pixels + (oy + 1) * width) * outputs]
                     for x in range(columns):
                         begin = at[place + x]
                         end = at[place + x + 1]
                         if begin == end:
                             continue
                         for q in range(ptr[x], ptr[x + 1]):
-                            size = length[q] * outputs
-                            out = out_row[column[q] * outputs : column[q] * outputs + size]
+                            size = np.uintp(length[q] * outputs)
+                            first = np.uintp((g * pixels + oy * width + column[q]) * outputs)
+                            out = patch[first : first + size]
+                            base = ky * tap_row + tap[q] * outputs
                             j = begin
                             while j + 3 < end:
-                                a = (channels[j] * taps + tap[q]) * outputs
-                                b = (channels[j + 1] * taps + tap[q]) * outputs
-                                c = (channels[j + 2] * taps + tap[q]) * outputs
-                                d = (channels[j + 3] * taps + tap[q]) * outputs
-                                w0 = w_row[a : a + size]
-                                w1 = w_row[b : b + size]
-                                w2 = w_row[c : c + size]
-                                w3 = w_row[d : d + size]
-                                v0 = sizes[j]
-                                v1 = sizes[j + 1]
-                                v2 = sizes[j + 2]
-                                v3 = sizes[j + 3]
+                                # Unsigned, as in `sort_by_place`.
+                                a = np.uintp(base + channels[np.uintp(j)] * apart)
+                                b = np.uintp(base + channels[np.uintp(j + 1)] * apart)
+                                c = np.uintp(base + channels[np.uintp(j + 2)] * apart)
+                                d = np.uintp(base + channels[np.uintp(j + 3)] * apart)
+                                w0 = weight[a : a + size]
+                                w1 = weight[b : b + size]
+                                w2 = weight[c : c + size]
+                                w3 = weight[d : d + size]
+                                v0 = sizes[np.uintp(j)]
+                                v1 = sizes[np.uintp(j + 1)]
+                                v2 = sizes[np.uintp(j + 2)]
+                                v3 = sizes[np.uintp(j + 3)]
                                 for k in range(out.size):
                                     out[k] += (v0 * w0[k] + v1 * w1[k]) + (v2 * w2[k] + v3 * w3[k])
                                 j += 4
                             while j < end:
-                                a = (channels[j] * taps + tap[q]) * outputs
-                                w0 = w_row[a : a + size]
-                                v0 = sizes[j]
+                                a = np.uintp(base + channels[np.uintp(j)] * apart)
+                                w0 = weight[a : a + size]
+                                v0 = sizes[np.uintp(j)]
                                 for k in range(out.size):
                                     out[k] += v0 * w0[k]
                                 j += 1
@@ -255,39 +193,38 @@ def add_weight_gradient(
 ) -> None:
     """Add the weights' gradient, event by event along the same runs: ``gradient[run] += size * delta[run]``.
 
-    ``delta`` [rows, groups * pixels * outputs] with the outputs innermost; ``gradient`` lies as `scatter`'s weight;
-    ``sizes`` is empty for binary events.
+    ``delta`` [rows, groups * pixels * outputs] with the outputs innermost; ``gradient`` lies as `scatter`'s weight.
     """
     groups, taps, width, outputs = shape
     height, image = rows.shape
     columns = ptr.size - 1
     pixels = delta.shape[1] // (groups * outputs)
     tap_row = gradient.size // height
-    graded = sizes.size > 0
+    apart = taps * outputs
     for r in range(starts.shape[0]):
         at = starts[r]
         from_row = delta[r]
         for ky in range(height):
-            w_row = gradient[ky * tap_row : (ky + 1) * tap_row]
             for g in range(groups):
                 for y in range(image):
                     oy = rows[ky, y]
                     if oy < 0:
                         continue
                     place = (g * image + y) * columns
-                    line = from_row[(g * pixels + oy * width) * outputs : (g * pixels + (oy + 1) * width) * outputs]
                     for x in range(columns):
                         begin = at[place + x]
                         end = at[place + x + 1]
                         if begin == end:
                             continue
                         for q in range(ptr[x], ptr[x + 1]):
-                            size = length[q] * outputs
-                            d = line[column[q] * outputs : column[q] * outputs + size]
+                            size = np.uintp(length[q] * outputs)
+                            first = np.uintp((g * pixels + oy * width + column[q]) * outputs)
+                            d = from_row[first : first + size]
+                            base = ky * tap_row + tap[q] * outputs
                             for j in range(begin, end):
-                                a = (channels[j] * taps + tap[q]) * outputs
-                                w = w_row[a : a + size]
-                                v = sizes[j] if graded else ONE
+                                a = np.uintp(base + channels[np.uintp(j)] * apart)
+                                w = gradient[a : a + size]
+                                v = sizes[np.uintp(j)]
                                 for k in range(d.size):
                                     w[k] += v * d[k]
 
@@ -356,6 +293,54 @@ def patches(
                             for k in range(part.size):
                                 part[k] = source[k]
                             place += size
+
+
+@kernel
+def tap_rows(
+    x: FloatArray,
+    image: tuple[int, int, int],
+    before: tuple[int, int],
+    out: tuple[int, int],
+    taps: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    columns: FloatArray,
+) -> None:
+    """Write what each tap sees of rows [rows, C*H*W]: ``columns`` [rows, groups, (channel, ky, kx), pixels].
+
+    `patches` the other way round, for images of few channels: what is contiguous are rows of pixels.
+    """
+    channels, height, width = image
+    rows, groups, _, _ = columns.shape
+    inside = channels // groups
+    for r in range(rows):
+        for c in range(channels):
+            for ky in range(taps[0]):
+                for kx in range(taps[1]):
+                    target = columns[r, c // inside, ((c % inside) * taps[0] + ky) * taps[1] + kx]
+                    shift = kx * dilation[1] - before[1]
+                    begin = min(out[1], max(0, -(shift // stride[1])))
+                    end = max(begin, min(out[1], (width - 1 - shift) // stride[1] + 1))
+                    for oy in range(out[0]):
+                        line = target[oy * out[1] : (oy + 1) * out[1]]
+                        y = oy * stride[0] + ky * dilation[0] - before[0]
+                        if y < 0 or y >= height:
+                            for ox in range(line.size):
+                                line[ox] = NIL
+                            continue
+                        for ox in range(begin):
+                            line[ox] = NIL
+                        for ox in range(end, line.size):
+                            line[ox] = NIL
+                        part = line[begin:end]
+                        start = (c * height + y) * width + begin * stride[1] + shift
+                        if stride[1] == 1:
+                            source = x[r, start : start + part.size]
+                            for ox in range(part.size):
+                                part[ox] = source[ox]
+                        else:
+                            for ox in range(part.size):
+                                part[ox] = x[r, start + ox * stride[1]]
 
 
 @kernel

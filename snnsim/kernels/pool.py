@@ -174,6 +174,12 @@ def pool_rows_backward(
                         for kx in range(kernel_[1]):
                             for ox in range(out[1]):
                                 line[np.uint32(ox * stride[1] + kx)] += source[ox] * scale
+                    elif ky == 0 and kernel_[1] == 2 and stride[1] == 2:
+                        # The usual pool: a constant stride, both places in one loop, and the compiler vectorises it.
+                        for ox in range(out[1]):
+                            g = source[ox] * scale
+                            line[np.uintp(2 * ox)] = g
+                            line[np.uintp(2 * ox + 1)] = g
                     elif ky == 0:
                         for kx in range(kernel_[1]):
                             for ox in range(out[1]):

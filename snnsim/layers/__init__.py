@@ -23,6 +23,7 @@ __all__ = [
     "Conv2d",
     "Dense",
     "FiringNeurons",
+    "Flatten",
     "Layer",
     "LeakyIntegrators",
     "MaxPool2d",

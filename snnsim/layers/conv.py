@@ -23,9 +23,11 @@ from snnsim.layers.base import (
 from snnsim.layers.window import IndexArray, Window
 from snnsim.memory import aligned_zeros
 
-# When a sample's product beats scattering event by event: from so many of its inputs active (measured on one core,
-# Zen 3, 16x12x12 to 32x8x8, 5x5; see benchmarks/convolution.py).
-DENSE_FROM = 0.3
+# From how many of its inputs active a sample's product beats scattering event by event, forwards and in the weights'
+# gradient together. Measured on one core (Zen 3, AVX2) for kernels of 1x1 to 5x5, 12 to 128 outputs, stride 2 and
+# depthwise: they break even at 0.3 to 0.5; at 0.1 events take a third to three fifths of the time, at 0.05 a quarter
+# to two fifths.
+DENSE_FROM = 0.4
 
 # How much of a product's input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
 COLUMN_BYTES = 1 << 19
@@ -59,13 +61,13 @@ class Seen:
 class Columns:
     """Buffers of one worker for products: padded images, what each output pixel sees, and the products."""
 
-    def __init__(self, layer: "Conv2d", array: Callable[..., NDArray[np.float32]]) -> None:
-        depth = layer.depth
-        pixels, groups, outputs = layer.pixels, layer.groups, layer.group_outputs
-        self.rows = max(1, COLUMN_BYTES // (4 * groups * pixels * depth))
-        self.images = array("images", (self.rows, groups * int(np.prod(layer.window.padded)) * layer.group_inputs))
-        self.columns = array("columns", (self.rows, groups, pixels, depth))
-        self.products = array("products", (self.rows, groups, pixels, outputs))
+    def __init__(self, layer: "Conv2d", micro: MicroBatch) -> None:
+        self.rows = layer.rows_at_once
+        pixels = (self.rows, layer.groups, layer.pixels)
+        image = layer.window.image[0] * layer.window.padded[0] * layer.window.padded[1]
+        self.images = layer.buffer(micro, "images", (self.rows, image))
+        self.columns = layer.buffer(micro, "columns", (*pixels, layer.depth))
+        self.products = layer.buffer(micro, "products", (*pixels, layer.group_outputs))
 
 
 class Conv2d(Affine):
@@ -89,13 +91,13 @@ class Conv2d(Affine):
         self.pixels = window.out[0] * window.out[1]
         self.fan_in = int(np.prod(window.image))
         self.depth = self.group_inputs * window.kernel[0] * window.kernel[1]
+        self.rows_at_once = max(1, COLUMN_BYTES // (4 * groups * self.pixels * self.depth))
         bound = 1 / np.sqrt(self.depth)
         shape = (out, self.group_inputs, *window.kernel)
         self.parameters["weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
         if bias:
             self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
         self._no_bias = np.zeros(out, np.float32)
-        self._nothing = np.zeros(out, np.float32)
         self._by_run = aligned_zeros((window.kernel[0], window.image[0], window.kernel[1], self.group_outputs))
         self._product = aligned_zeros((groups, self.depth, self.group_outputs))
         self._product_back = aligned_zeros((groups, self.group_outputs, self.depth))
@@ -106,7 +108,8 @@ class Conv2d(Affine):
         height, width = window.padded
         line = (group * height + y + window.before[0]) * width + x + window.before[1]
         self._padded_of = (line * self.group_inputs + within).astype(np.int32)
-        self._rows_hit = window.hits(0)
+        runs = window.runs
+        self._reached = (window.hits(0), runs.ptr, runs.tap, runs.out, runs.length)
         self._from_run, self._from_product = self._orders()
 
     @property
@@ -152,7 +155,8 @@ class Conv2d(Affine):
         current: FloatArray = self.buffer(micro, "current", (micro.size, steps, self.size))[:count]
         if isinstance(signal, Analog):
             micro.saved[self.index] = Seen(signal)
-            self._multiply(signal.values.reshape(-1, self.fan_in), current.reshape(-1, self.size), self._columns(micro))
+            x = signal.values.reshape(-1, self.fan_in)
+            self._multiply(x, current.reshape(-1, self.size), Columns(self, micro), self._bias)
             return Analog(current)
         dense = self._dense_samples(signal, micro)
         ordered = None if dense.all() else self._sort(signal, micro)
@@ -160,7 +164,7 @@ class Conv2d(Affine):
         for first, last in _stretches(dense):
             rows = current[first:last].reshape(-1, self.size)
             if dense[first]:
-                self._multiply(signal.samples(first, last), rows, self._columns(micro))
+                self._multiply(signal.samples(first, last), rows, Columns(self, micro), self._bias)
             else:
                 assert ordered is not None
                 self._scatter(ordered, slice(first * steps, last * steps), rows, micro)
@@ -177,7 +181,7 @@ class Conv2d(Affine):
         places = self.groups * self.window.image[1] * self.window.image[2]
         starts = self.buffer(micro, "starts", (micro.size * micro.steps, places + 1), np.int32)
         channels = self.buffer(micro, "channels", (most,), np.int32)
-        sizes = self.buffer(micro, "sizes", (0 if events.values is None else most,))
+        sizes = self.buffer(micro, "sizes", (most,))
         convolve.sort_by_place(
             events.indptr,
             events.indices,
@@ -191,20 +195,17 @@ class Conv2d(Affine):
         return Sorted(starts, channels, sizes)
 
     def _scatter(self, events: Sorted, part: slice, current: FloatArray, micro: MicroBatch) -> None:
-        runs = self.window.runs
-        geometry = (self._rows_hit, runs.ptr, runs.tap, runs.out, runs.length)
-        patch = self.buffer(micro, "patch", (self.size,))
-        weight = self._by_run.reshape(-1)
-        starts = events.starts[part]
-        if events.sizes.size:
-            convolve.scatter_graded(
-                starts, events.channels, events.sizes, *geometry, weight, self._shape, patch, self._bias, current
-            )
-        else:
-            convolve.scatter(starts, events.channels, *geometry, weight, self._shape, patch, self._bias, current)
-
-    def _columns(self, micro: MicroBatch) -> Columns:
-        return Columns(self, lambda role, shape: self.buffer(micro, role, shape))
+        convolve.scatter(
+            events.starts[part],
+            events.channels,
+            events.sizes,
+            *self._reached,
+            self._by_run.reshape(-1),
+            self._shape,
+            self.buffer(micro, "patch", (self.size,)),
+            self._bias,
+            current,
+        )
 
     def _write_columns(self, x: Events | FloatArray, first: int, last: int, buffers: Columns) -> FloatArray:
         """Write out what each output pixel of the rows ``first`` to ``last`` sees, [rows, groups, pixels, depth]."""
@@ -218,21 +219,20 @@ class Conv2d(Affine):
         convolve.patches(images, window.padded, window.out, window.kernel, window.stride, window.dilation, columns)
         return columns
 
-    def _multiply(self, x: Events | FloatArray, current: FloatArray, buffers: Columns, *, bias: bool = True) -> None:
+    def _multiply(self, x: Events | FloatArray, current: FloatArray, buffers: Columns, bias: FloatArray) -> None:
         """Write the currents [rows, N] of rows, dense or events, by products; one of its own for each row."""
-        added = self._bias if bias else self._nothing
         for first, last in _chunks(current.shape[0], buffers.rows):
             columns = self._write_columns(x, first, last, buffers)
             products = buffers.products[: last - first]
             np.matmul(columns, self._product, out=products)
-            convolve.to_channels(products, added, current[first:last])
+            convolve.to_channels(products, bias, current[first:last])
 
     def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
         """Return ``conv(W, sum_t w[t] s[t]) + b sum_t w[t]``, float32 [M, N]."""
         activity = self._activity(signal, micro, step_weights)
         micro.saved[self.index] = Seen(Analog(activity[:, None]), weighted=True)
         result = np.empty((activity.shape[0], self.size), np.float32)
-        self._multiply(activity, result, self._columns(micro), bias=False)
+        self._multiply(activity, result, Columns(self, micro), self._no_bias)
         by_channel = result.reshape(result.shape[0], -1, self.pixels)
         by_channel += (self._bias * step_weights.sum(dtype=np.float32))[:, None]
         return result
@@ -258,11 +258,11 @@ class Conv2d(Affine):
             return None
         result: FloatArray = self.buffer(micro, "input gradient", (micro.size, values.shape[1], self.fan_in))
         result = result[: values.shape[0]]
-        self._input_gradient(delta, result.reshape(-1, self.fan_in), self._columns(micro))
+        self._input_gradient(delta, result.reshape(-1, self.fan_in), Columns(self, micro))
         return Gradient(result, weights)
 
     def _add_weight_gradient(self, seen: Seen, delta: FloatArray, weight: FloatArray, micro: MicroBatch) -> None:
-        buffers = self._columns(micro)
+        buffers = Columns(self, micro)
         product = self.buffer(micro, "weight gradient", self._product.shape)
         product[...] = 0
         if isinstance(seen.signal, Analog):
@@ -283,16 +283,11 @@ class Conv2d(Affine):
         self._add_to(weight, product=product if seen.dense.any() else None, by_run=by_run)
 
     def _add_by_run(self, events: Sorted, part: slice, delta: FloatArray, by_run: FloatArray) -> None:
-        runs = self.window.runs
         convolve.add_weight_gradient(
             events.starts[part],
             events.channels,
             events.sizes,
-            self._rows_hit,
-            runs.ptr,
-            runs.tap,
-            runs.out,
-            runs.length,
+            *self._reached,
             delta.reshape(delta.shape[0], -1),
             by_run.reshape(-1),
             self._shape,
@@ -328,17 +323,33 @@ class Conv2d(Affine):
             )
             convolve.unpad(images, self._padded_of, result[first:last])
 
+    def _tap_rows(self, x: FloatArray) -> FloatArray:
+        """Return what each tap sees of constant input, [rows, groups, (channel, ky, kx), pixels]."""
+        window = self.window
+        columns = np.empty((x.shape[0], self.groups, self.depth, self.pixels), np.float32)
+        convolve.tap_rows(
+            x, window.image, window.before, window.out, window.kernel, window.stride, window.dilation, columns
+        )
+        return columns
+
     def constant_forward(self, x: FloatArray, run: Callable[..., None]) -> FloatArray:
         """Return the currents [B, N] of constant input [B, F], one product a sample."""
-        current = np.empty((x.shape[0], self.size), np.float32)
-        bounds = _bounds(x.shape[0])
+        current = np.empty((x.shape[0], self.groups, self.group_outputs, self.pixels), np.float32)
+        weight = self.parameters["weight"].reshape(self.groups, self.group_outputs, self.depth)
+        bias = self._bias.reshape(self.groups, self.group_outputs, 1)
 
         def block(k: int) -> None:
-            part = slice(bounds[k], bounds[k + 1])
-            self._multiply(x[part], current[part], Columns(self, _fresh))
+            for first, last in self._blocks(x.shape[0], k):
+                np.matmul(weight, self._tap_rows(x[first:last]), out=current[first:last])
+                current[first:last] += bias
 
         run(block, GRADIENT_BLOCKS)
-        return current
+        return current.reshape(x.shape[0], self.size)
+
+    def _blocks(self, batch: int, k: int) -> list[tuple[int, int]]:
+        """Return the k-th of a few blocks of a batch, in chunks whose columns fit into a cache."""
+        first, last = k * batch // GRADIENT_BLOCKS, (k + 1) * batch // GRADIENT_BLOCKS
+        return [(first + start, first + stop) for start, stop in _chunks(last - first, self.rows_at_once)]
 
     def constant_backward(
         self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]
@@ -346,20 +357,16 @@ class Conv2d(Affine):
         """Write the gradients for constant input [B, F] and deltas summed over time [B, N]."""
         if "bias" in gradients:
             gradients["bias"][...] = delta.sum(axis=0).reshape(-1, self.pixels).sum(axis=1)
-        bounds = _bounds(x.shape[0])
-        parts = np.zeros((GRADIENT_BLOCKS, *self._product.shape), np.float32)
+        by_group = delta.reshape(-1, self.groups, self.group_outputs, self.pixels)
+        parts = np.zeros((GRADIENT_BLOCKS, self.groups, self.group_outputs, self.depth), np.float32)
 
         def block(k: int) -> None:
-            part = slice(bounds[k], bounds[k + 1])
-            rows = delta[part]
-            by_pixel = np.empty((rows.shape[0], self.groups, self.pixels, self.group_outputs), np.float32)
-            convolve.to_pixels(rows, by_pixel)
-            self._add_products(x[part], by_pixel, parts[k], Columns(self, _fresh))
+            for first, last in self._blocks(x.shape[0], k):
+                seen = self._tap_rows(x[first:last]).transpose(0, 1, 3, 2)
+                parts[k] += np.matmul(by_group[first:last], seen).sum(axis=0)
 
         run(block, GRADIENT_BLOCKS)
-        gradients["weight"][...] = 0
-        for product in parts:
-            self._add_to(gradients["weight"], product=product)
+        gradients["weight"][...] = parts.sum(axis=0).reshape(gradients["weight"].shape)
 
     def fan_out(self) -> NDArray[np.int64]:
         """Return per input the existing synapses and those of nonzero weight, int64 [F, 2], exact at the borders."""
@@ -375,14 +382,6 @@ class Conv2d(Affine):
 
 def _chunks(count: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _bounds(batch: int) -> list[int]:
-    return [k * batch // GRADIENT_BLOCKS for k in range(GRADIENT_BLOCKS + 1)]
-
-
-def _fresh(role: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return aligned_zeros(shape)
 
 
 def _stretches(kind: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -140,18 +140,19 @@ class Window:
     @cached_property
     def windows_of(self) -> tuple[IndexArray, IndexArray]:
         """Return, as ptr [C*H*W + 1] and windows, the outputs [C, out] whose window each input lies in."""
-        rows, columns = self.hits(0), self.hits(1)
-        height, width = self.out
-        lists = [
-            np.unique((a[:, None] * width + b).ravel()) if a.size and b.size else np.empty(0, np.int64)
-            for a in (rows[rows[:, y] >= 0, y] for y in range(self.image[1]))
-            for b in (columns[columns[:, x] >= 0, x] for x in range(self.image[2]))
-        ]
-        flat = np.concatenate(lists) if lists else np.empty(0, np.int64)
-        lengths = np.tile([part.size for part in lists], self.image[0])
-        channel = np.repeat(np.arange(self.image[0]), flat.size) * height * width
-        ptr = np.concatenate([[0], np.cumsum(lengths)])
-        return ptr.astype(np.int32), (np.tile(flat, self.image[0]) + channel).astype(np.int32)
+        (channels, height, width), (out_height, out_width) = self.image, self.out
+        inputs, outputs = [], []
+        for a in self.hits(0):
+            for b in self.hits(1):
+                y, x = np.flatnonzero(a >= 0), np.flatnonzero(b >= 0)
+                inputs.append(np.add.outer(y * width, x).ravel())
+                outputs.append(np.add.outer(a[y] * out_width, b[x]).ravel())
+        reached, windows = np.concatenate(inputs), np.concatenate(outputs)
+        windows = windows[np.lexsort((windows, reached))]
+        counts = np.tile(np.bincount(reached, minlength=height * width), channels)
+        ptr = np.concatenate([[0], np.cumsum(counts)])
+        first = np.arange(channels)[:, None] * (out_height * out_width)
+        return ptr.astype(np.int32), (first + windows).ravel().astype(np.int32)
 
 
 def _pair(value: int | Sequence[int]) -> Pair:

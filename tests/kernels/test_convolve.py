@@ -84,7 +84,7 @@ def test_events_are_sorted_by_place(edge: tuple[Conv2d, dict[str, Any], FloatArr
     _, options, x, _ = edge
     steps, batch, channels, height, width = x.shape
     events, groups = Events.from_dense(x), options["groups"]
-    sizes = np.full(0 if events.values is None else events.indices.size, np.nan, np.float32)
+    sizes = np.full(events.indices.size, np.nan, np.float32)
     starts = np.full((batch * steps, groups * height * width + 1), -1, np.int32)
     order = np.full(events.indices.size, -1, np.int32)
     channel, pixel = np.divmod(np.arange(channels * height * width), height * width)
@@ -98,5 +98,4 @@ def test_events_are_sorted_by_place(edge: tuple[Conv2d, dict[str, Any], FloatArr
             (expected,) = np.nonzero(image[group, :, at])
             part = slice(starts[r, p], starts[r, p + 1])
             np.testing.assert_array_equal(order[part], expected + group * (channels // groups))
-            if sizes.size:
-                np.testing.assert_array_equal(sizes[part], image[group, expected, at])
+            np.testing.assert_array_equal(sizes[part], image[group, expected, at])

@@ -69,6 +69,18 @@ def test_a_samples_bits_are_its_own(problem: Problem, path: str) -> None:
                 assert_same_bits(together.membrane[index][:, at], membrane[:, 0])
 
 
+@settings(max_examples=10)
+@given(image_problems())
+def test_threads_change_no_bit_of_a_gradient(problem: Problem) -> None:
+    """Nor of the loss, whether the first convolution's input is constant or events."""
+    net = Network.from_config(problem.layers, input_shape=problem.input_shape, seed=3)
+    x, labels = np.concatenate([problem.x] * 9, axis=1), np.zeros(9 * problem.batch, np.int64)
+    (loss, one), (again, two) = (net.loss_and_gradients(x, labels, threads=n, **problem.options) for n in (1, 2))
+    assert loss == again
+    for name, gradient in one.items():
+        assert_same_bits(two[name], gradient)
+
+
 @given(image_shapes().flatmap(lambda shape: st.tuples(st.just(shape), convolutions(shape))))
 def test_fan_out_is_exact_at_borders(drawn: tuple[tuple[int, ...], dict[str, Any]]) -> None:
     """An input's synapses are the taps inside the image; effective ones have a weight other than zero."""
