@@ -25,6 +25,7 @@ import snnsim
 from snnsim.config import load
 from snnsim.datasets import load as load_dataset
 from snnsim.encoders import BatchInput, ConstantInput, EventInput
+from snnsim.evaluation import analog
 from snnsim.losses import make_loss
 from snnsim.regularizers import Penalties
 from snnsim.spec import LossChoice, OptimizerChoice
@@ -52,7 +53,8 @@ def events() -> tuple[BatchInput, NDArray[np.int64]]:
 def images() -> tuple[BatchInput, NDArray[np.int64]]:
     """Read 64 images of Fashion-MNIST, for T = 20."""
     data = load_dataset(load("fashion-mnist", ["data.limit=80"]).config.data, None)
-    x = data.train.x[:64].reshape(64, -1).astype(np.float32) * np.float32(data.scale)
+    assert isinstance(data.train.x, np.ndarray)
+    x = analog(data.train.x[:64], data.scale)
     return ConstantInput(x, 20), data.train.y[:64]
 
 

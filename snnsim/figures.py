@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from snnsim.config import Config
 from snnsim.datasets import Dataset, Recordings
 from snnsim.evaluation import Evaluation, analog, batch_input
+from snnsim.layers.neurons import FiringNeurons
 from snnsim.network import Network
 from snnsim.plots import (
     confusion_matrix,
@@ -52,7 +53,7 @@ def draw_figures(
 
 
 def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchRun) -> None:
-    firing = [layer for layer in network.layers if layer.fires]
+    firing = [layer for layer in network.layers if isinstance(layer, FiringNeurons)]
     trains = {layer.index: run.spikes[layer.index].reshape(run.steps, -1, layer.size) for layer in firing}
     rates = [(layer.title, trains[layer.index].mean(axis=(0, 1))) for layer in firing]
     save(firing_rates(rates), folder / "firing-rates.png")
@@ -67,7 +68,7 @@ def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchR
     spikes = trains[layer.index][:, 0]
     chosen = _spread(spikes.sum(axis=0))
     membrane = run.membrane[layer.index].reshape(run.steps, -1, layer.size)[:, 0]
-    threshold = getattr(layer, "threshold")[chosen]  # noqa: B009
+    threshold = layer.values.threshold[chosen]
     traces = membrane_traces(membrane[:, chosen], spikes[:, chosen], threshold, chosen, layer.title)
     save(traces, folder / "membrane-traces.png")
 

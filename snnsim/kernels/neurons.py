@@ -18,6 +18,41 @@ FAST_SIGMOID, ATAN, SIGMOID, TRIANGLE, BOXCAR, STRAIGHT_THROUGH = 0, 1, 2, 3, 4,
 ONE = np.float32(1)
 NIL = np.float32(0)
 
+# Eight bytes that are 0 or 1, times this, have these as bits in the product's highest byte.
+GATHER_BYTES = np.uint64(0x0102040810204080)
+# A word with one bit set, times this, has a different number in its highest six bits for every bit (de Bruijn).
+DE_BRUIJN = 0x03F79D71B4CB0A89
+FIND_BIT = np.uint64(DE_BRUIJN)
+BIT = np.array([((DE_BRUIJN << k) % (1 << 64)) >> 58 for k in range(64)]).argsort().astype(np.int32)
+
+
+@kernel
+def _packed(word: np.uint64, k: int) -> np.uint64:
+    """Return a word's eight bytes, each 0 or 1, as bits 8k to 8k + 7."""
+    return ((word * GATHER_BYTES) >> np.uint64(56)) << np.uint64(8 * k)
+
+
+@kernel
+def _emit(words: NDArray[np.uint64], indices: NDArray[np.int32], total: int) -> int:
+    """Write the places of all bytes that are 1 from ``indices[total]`` on; return the end.
+
+    ``words`` hold the bytes, eight each, in memory order, a multiple of eight words. 64 neurons become the bits of
+    one word; a branch per neuron, or per eight, would be mispredicted too often.
+    """
+    for c in range(0, words.size, 8):
+        bits = (
+            (_packed(words[c], 0) | _packed(words[c + 1], 1))
+            | (_packed(words[c + 2], 2) | _packed(words[c + 3], 3))
+            | (_packed(words[c + 4], 4) | _packed(words[c + 5], 5))
+            | (_packed(words[c + 6], 6) | _packed(words[c + 7], 7))
+        )
+        while bits != 0:
+            lowest = bits & (~bits + np.uint64(1))
+            indices[total] = np.int32(8 * c) + BIT[(lowest * FIND_BIT) >> np.uint64(58)]
+            total += 1
+            bits ^= lowest
+    return total
+
 
 @kernel
 def _add_rows(indices: NDArray[np.int32], weight: FloatArray, out: FloatArray) -> None:
@@ -93,8 +128,8 @@ def integrate_and_fire(
     the same at every step they are ``constant`` [M, N] instead (otherwise empty). ``beta``, ``threshold``,
     ``fire_above`` [N]. Empty where a neuron has no such thing: ``alpha`` [N] (synaptic current), ``rho`` and
     ``adaptation`` [N] (adaptive threshold), ``recurrent`` [N, N], one row per neuron that fires. Scratch: ``state``
-    [5, N], ``fired`` [N rounded up to 8] with ``words``, the same memory as 64-bit words. Events: ``indptr``
-    [M * T + 1], ``indices`` [at least M * T * N + 8].
+    [5, N], ``fired`` [N rounded up to 64, the rest zero] with ``words``, the same memory as 64-bit words. Events:
+    ``indptr`` [M * T + 1], ``indices`` [at least M * T * N].
     """
     samples, steps, n = membrane.shape
     rest = state[0]
@@ -161,12 +196,7 @@ def integrate_and_fire(
             if rho.size:
                 for j in range(n):
                     trace[j] = rho[j] * trace[j] + np.float32(fired[j])
-            # Most words are zero; within a word every place is written and the end moves on only past a spike.
-            for w in range(words.size):
-                if words[w] != 0:
-                    for j in range(8 * w, 8 * w + 8):
-                        indices[total] = j
-                        total += fired[j]
+            total = _emit(words, indices, total)
             indptr[bucket + 1] = total
 
 

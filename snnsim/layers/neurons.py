@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,6 +60,17 @@ class Firing:
         return neurons.ZERO if self.reset == "zero" else neurons.NONE
 
 
+class Values(NamedTuple):
+    """What a layer's neurons compute with, float32 [N] each; empty where they have no such thing."""
+
+    beta: FloatArray
+    threshold: FloatArray
+    fire_above: FloatArray
+    alpha: FloatArray
+    rho: FloatArray
+    adaptation: FloatArray
+
+
 class FiringNeurons(Layer):
     """``u[t] = beta * r[t-1] + I[t]``, ``s[t] = H(u[t] - threshold)``, ``r[t]`` the membrane after the reset.
 
@@ -81,11 +94,6 @@ class FiringNeurons(Layer):
         self.name = name
         self.firing = firing
         self.readout = readout
-        self._values = {
-            key: _per_neuron(value, self.size)
-            for key in ("beta", "threshold", "alpha", "rho", "adaptation")
-            if (value := getattr(firing, key)) is not None
-        }
         for key in firing.learned:
             self.parameters[key] = np.array(getattr(firing, key), np.float32)
         if firing.recurrent:
@@ -93,20 +101,21 @@ class FiringNeurons(Layer):
             rows = aligned_zeros((self.size, self.size))
             rows[...] = rng.uniform(-bound, bound, rows.shape).astype(np.float32).T
             self.parameters["recurrent_weight"] = rows.T
+        self.values = self._spread()
 
-    def value(self, key: str) -> FloatArray:
-        """Return beta, threshold, alpha, rho or adaptation of every neuron, float32 [N]; empty where it has none."""
-        if key in self.parameters:
-            return _per_neuron(self.parameters[key], self.size)
-        return self._values.get(key, _NO_VALUES)
+    def prepare(self) -> None:
+        """Spread learned values over the neurons anew."""
+        if self.firing.learned:
+            self.values = self._spread()
 
-    @property
-    def threshold(self) -> FloatArray:
-        """Threshold of every neuron, float32 [N]."""
-        return self.value("threshold")
-
-    def _fire_above(self, threshold: FloatArray) -> FloatArray:
-        return threshold if self.firing.spike_at == ">" else np.nextafter(threshold, np.float32(-np.inf))
+    def _spread(self) -> Values:
+        spread: dict[str, FloatArray] = {}
+        for key in ("beta", "threshold", "alpha", "rho", "adaptation"):
+            value = self.parameters.get(key, getattr(self.firing, key))
+            spread[key] = _NO_VALUES if value is None else _per_neuron(value, self.size)
+        threshold = spread["threshold"]
+        above = threshold if self.firing.spike_at == ">" else np.nextafter(threshold, np.float32(-np.inf))
+        return Values(fire_above=above, **spread)
 
     @property
     def _recurrent_rows(self) -> FloatArray:
@@ -122,20 +131,20 @@ class FiringNeurons(Layer):
         else:
             membrane = self.buffer(micro, "membrane", (micro.size, steps, n))[:count]
             constant = current[:, 0]
-        fired = self.buffer(micro, "fired", (-(-n // 8) * 8,), np.uint8)
+        fired = self.buffer(micro, "fired", (-(-n // 64) * 64,), np.uint8)
         indptr = np.empty(count * steps + 1, np.int64)
-        indices = self.buffer(micro, "events", (micro.size * steps * n + 8,), np.int32)
-        threshold = self.threshold
+        indices = self.buffer(micro, "events", (micro.size * steps * n,), np.int32)
+        values = self.values
         neurons.integrate_and_fire(
             constant,
             membrane,
-            self.value("beta"),
-            threshold,
-            self._fire_above(threshold),
+            values.beta,
+            values.threshold,
+            values.fire_above,
             self.firing.code,
-            self.value("alpha"),
-            self.value("rho"),
-            self.value("adaptation"),
+            values.alpha,
+            values.rho,
+            values.adaptation,
             self._recurrent_rows,
             self.buffer(micro, "state", (8, n)),
             fired,
@@ -163,24 +172,24 @@ class FiringNeurons(Layer):
             delta = gradient.values.reshape(count, steps, n)
         total = self.buffer(micro, "delta sum", (micro.size, n))[:count]
         extra = micro.extra.get(self.index)
-        threshold = self.threshold
+        values = self.values
         learned = np.zeros((3 if self.firing.learned else 0, n))
         adapted = (steps if self.firing.rho is not None else 0, n)
         neurons.backpropagate(
             membrane,
             gradient.values,
-            gradient.weights if gradient.weights is not None else np.ones(steps, np.float32),
-            extra if extra is not None else np.zeros((count, n), np.float32),
+            gradient.weights if gradient.weights is not None else _ones(steps),
+            extra if extra is not None else self.buffer(micro, "no extra", (micro.size, n))[:count],
             delta,
             total,
-            self.value("beta"),
-            threshold,
-            self._fire_above(threshold),
+            values.beta,
+            values.threshold,
+            values.fire_above,
             self.firing.code,
             self.firing.detach_reset,
-            self.value("alpha"),
-            self.value("rho"),
-            self.value("adaptation"),
+            values.alpha,
+            values.rho,
+            values.adaptation,
             # Backwards a neuron's delta reaches all that fired into it: one row per neuron that is reached.
             np.ascontiguousarray(self.parameters["recurrent_weight"]) if self.firing.recurrent else _NO_WEIGHTS,
             self.firing.surrogate.code,
@@ -246,6 +255,11 @@ class FiringNeurons(Layer):
 
 _NO_VALUES = np.empty(0, np.float32)
 _NO_WEIGHTS = np.empty((0, 0), np.float32)
+
+
+@cache
+def _ones(steps: int) -> FloatArray:
+    return np.ones(steps, np.float32)
 
 
 def _per_neuron(value: ArrayLike, size: int) -> FloatArray:

@@ -109,9 +109,9 @@ def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]
     if not constant:
         membrane[...] = cell.current
     drive = np.ascontiguousarray(cell.current[:, 0]) if constant else np.empty((0, 0), np.float32)
-    fired = np.zeros(-(-n // 8) * 8, np.uint8)
+    fired = np.zeros(-(-n // 64) * 64, np.uint8)
     indptr = np.full(samples * cell.steps + 1, -7)
-    most = samples * cell.steps * n + 8
+    most = samples * cell.steps * n
     indices = np.full(most + 64, -7, np.int32)
     neurons.integrate_and_fire(
         drive,
