@@ -19,7 +19,7 @@ from snnsim.layers.base import (
     Signal,
     Workspace,
 )
-from snnsim.losses import Loss
+from snnsim.losses import Loss, Targets
 from snnsim.passes import (
     Forward,
     Plan,
@@ -32,8 +32,6 @@ from snnsim.passes import (
 )
 from snnsim.regularizers import HiddenSpikes, Penalties
 from snnsim.results import BatchStep, MicroRun
-
-Labels = NDArray[np.int64]
 
 
 class Engine:
@@ -96,19 +94,23 @@ class Engine:
     def loss_and_gradients(
         self,
         batch: BatchInput,
-        labels: Labels,
+        targets: Targets,
         loss: Loss,
         penalties: Penalties,
         *,
         threads: int,
         path: str = "auto",
     ) -> BatchStep:
-        """Run a batch forwards and back: the mean loss over the batch, with penalties, and its gradients."""
+        """Run a batch forwards and back: the mean loss over the batch, with penalties, and its gradients.
+
+        ``targets`` are classes, integers [B], or values, floats [B, K], which have no right or wrong.
+        """
         plan = self._prepare(batch, per_step=loss.per_step)
         used = min(SLOTS, len(self._micro_batches(batch)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
         terms = np.empty(batch.batch)
-        correct = np.empty(batch.batch, bool)
+        classifies = targets.ndim == 1
+        correct = np.zeros(batch.batch, bool)
         spikes = np.empty(batch.batch, np.int64)
         penalised = hidden_firing(self.layers) if penalties.on_spikes else []
         reached = {layer.index: spike_fan_out(self.layers, layer) for layer in penalised}
@@ -121,8 +123,9 @@ class Engine:
             signal = batch.signal(start, stop, micro.workspace) if stem is None else Analog(stem[start:stop, None])
             result = forward(plan, signal, micro, with_steps=False)
             part = slice(start, stop)
-            terms[part], gradients = self._loss(result, labels[part], loss, penalties, batch, micro)
-            correct[part] = result.logits.argmax(axis=1) == labels[part]
+            terms[part], gradients = self._loss(result, targets[part], loss, penalties, batch, micro)
+            if classifies:
+                correct[part] = loss.answers(result.logits, result.step_logits) == targets[part]
             spikes[part] = _spikes(result, self.layers, stop - start)
             delta = backward(plan, result, *gradients, micro, slots[slot])
             if delta is not None:
@@ -136,12 +139,13 @@ class Engine:
         named = {
             f"{layer.index}.{name}": slots[0][layer.index][name] for layer in self.layers for name in layer.parameters
         }
-        return BatchStep(float(terms.sum() / batch.batch), named, int(correct.sum()), int(spikes.sum()))
+        right = int(correct.sum()) if classifies else None
+        return BatchStep(float(terms.sum() / batch.batch), named, right, int(spikes.sum()))
 
     def _loss(
         self,
         result: Forward,
-        labels: Labels,
+        targets: Targets,
         loss: Loss,
         penalties: Penalties,
         batch: BatchInput,
@@ -152,11 +156,11 @@ class Engine:
         step_gradient = logit_gradient = None
         if loss.per_step:
             assert result.step_logits is not None
-            terms, gradient = loss(result.step_logits.astype(np.float64), labels, batch.steps)
+            terms, gradient = loss(result.step_logits.astype(np.float64), targets, batch.steps)
             step_gradient = (gradient * scale).astype(np.float32)
         else:
             factor = logit_factor(loss, self.layers, batch.steps)
-            terms, gradient = loss(result.logits.astype(np.float64) * factor, labels, batch.steps)
+            terms, gradient = loss(result.logits.astype(np.float64) * factor, targets, batch.steps)
             logit_gradient = gradient * (factor * scale)
         for on_logits in penalties.on_logits:
             more, gradient = on_logits(result.logits.astype(np.float64))

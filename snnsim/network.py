@@ -16,7 +16,7 @@ from snnsim.events import Events, as_float32
 from snnsim.execution import SLOTS, micro_batch_size, thread_count
 from snnsim.layers import Dense, FiringNeurons, Flatten, Layer, LeakyIntegrators, Shape, build_layers
 from snnsim.layers.base import FloatArray, SampleKeys
-from snnsim.losses import Loss, make_loss
+from snnsim.losses import Loss, Targets, checked_targets, make_loss
 from snnsim.model_file import StoredModel, read_model, write_model
 from snnsim.passes import parameters_of
 from snnsim.regularizers import Penalties, make_penalties
@@ -159,7 +159,7 @@ class Network:
         x, input_coding, num_steps, threads
             As in `run`.
         labels
-            Classes, integers [B].
+            Classes, integers [B]; for the loss ``mse`` also values, floats [B, K].
         loss, regularizers
             Maps of the network language: ``{"cross_entropy": {}}``, ``[{"spike_l1": {"weight": 1e-4}}]``.
         epoch, samples
@@ -187,13 +187,14 @@ class Network:
         if numbers.shape != (size,) or numbers.dtype.kind not in "iu":
             raise InputError(f"samples: must be {size} whole numbers, one per label (got {numbers!r})")
         batch = self._input(x, input_coding, num_steps, SampleKeys(self.seed, epoch, numbers.astype(np.int64)))
-        step = self.train_step(batch, self._labels(labels, batch.batch), chosen, penalties, threads=threads)
+        targets = checked_targets(labels, batch.batch, self.classes, chosen)
+        step = self.train_step(batch, targets, chosen, penalties, threads=threads)
         return step.loss, {name: array.copy("K") for name, array in step.gradients.items()}
 
     def train_step(
         self,
         batch: BatchInput,
-        labels: NDArray[np.int64],
+        targets: Targets,
         loss: Loss,
         penalties: Penalties,
         *,
@@ -202,7 +203,7 @@ class Network:
         """Run an encoded batch forwards and back; the gradients are the network's own buffers."""
         self.check_loss(loss)
         return self._engine.loss_and_gradients(
-            self._summed(batch), labels, loss, penalties, threads=thread_count(threads)
+            self._summed(batch), targets, loss, penalties, threads=thread_count(threads)
         )
 
     def evaluate_batch(
@@ -237,13 +238,12 @@ class Network:
         Raises
         ------
         InputError
-            A loss on spike counts with a readout that does not fire.
+            A loss on spikes with a readout that does not fire.
         """
-        last = self.layers[-1]
-        if loss.needs_counts and not last.fires:
+        if loss.needs_spikes and not self.layers[-1].fires:
             raise InputError(
-                "count_mse needs a firing last layer with readout: count or rate",
-                ("train", "loss", "count_mse"),
+                f"{loss.name} needs a firing last layer with readout: count or rate",
+                ("train", "loss", loss.name),
             )
 
     def load_parameters(self, stored: Mapping[str, NDArray[Any]], source: str) -> None:
@@ -329,14 +329,6 @@ class Network:
     def _check_shape(self, shape: Shape) -> None:
         if shape != self.input_shape and shape != (math.prod(self.input_shape),):
             raise InputError(f"x: a sample must have shape {list(self.input_shape)} (got {list(shape)})")
-
-    def _labels(self, labels: ArrayLike, batch: int) -> NDArray[np.int64]:
-        y = np.asarray(labels)
-        if y.shape != (batch,) or y.dtype.kind not in "iu":
-            raise InputError(f"labels: must be {batch} integers (got shape {list(y.shape)}, {y.dtype})")
-        if y.size and not 0 <= y.min() <= y.max() < self.classes:
-            raise InputError(f"labels: must lie in 0 to {self.classes - 1} (got {y.min()} to {y.max()})")
-        return y.astype(np.int64)
 
     def _summed(self, batch: BatchInput) -> BatchInput:
         """Give an ANN what it sees: one step, events summed over time."""

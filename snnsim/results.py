@@ -116,10 +116,11 @@ def _time_first(parts: Sequence[FloatArray], steps: int) -> FloatArray:
 class BatchStep:
     """One batch of training: loss and gradients, and how it went.
 
-    ``gradients`` are buffers that the network's next call overwrites; ``loss`` includes the regularisers.
+    ``gradients`` are buffers that the network's next call overwrites; ``loss`` includes the regularisers; ``correct``
+    counts right answers, None where targets are values.
     """
 
     loss: float
     gradients: Mapping[str, FloatArray]
-    correct: int
+    correct: int | None
     spikes: int

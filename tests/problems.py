@@ -29,7 +29,7 @@ class Problem:
     network: Sequence[str | dict[str, Any]]
     parameters: Mapping[str, NDArray[np.float32]]
     x: NDArray[np.float32]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     loss: dict[str, Any]
     regularizers: Sequence[dict[str, Any]] = ()
     input_coding: str = "events"

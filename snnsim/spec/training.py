@@ -30,6 +30,19 @@ class CountMse(Spec):
     incorrect: Unit = 0.0
 
 
+class Mse(Spec):
+    """Mean squared distance of the logits from targets: given values, or for a class these two."""
+
+    correct: float = Field(default=1.0, description="target of the class's own output")
+    incorrect: float = Field(default=0.0, description="target of the other outputs")
+
+
+class FirstSpikeCrossEntropy(Spec):
+    """Softmax cross entropy of a firing readout's first spike times: who fires first wins."""
+
+    tau: Positive = Field(default=1.0, description="steps that divide the times")
+
+
 class LossChoice(Choice):
     """What training minimises."""
 
@@ -38,6 +51,8 @@ class LossChoice(Choice):
     cross_entropy: CrossEntropy | None = None
     step_cross_entropy: StepCrossEntropy | None = None
     count_mse: CountMse | None = None
+    mse: Mse | None = None
+    first_spike_cross_entropy: FirstSpikeCrossEntropy | None = None
 
 
 class SpikeL1(Spec):

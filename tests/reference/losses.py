@@ -45,6 +45,32 @@ def count_mse(
     return float((error**2).mean()), 2 * error / error.size
 
 
+def mse(z: Array, y: NDArray[Any], correct: float = 1.0, incorrect: float = 0.0) -> tuple[float, Array]:
+    """Return the mean over batch and outputs of ``(z - y)^2`` and its gradient; y are values [B, K] or classes [B]."""
+    target = y if y.ndim == 2 else np.where(np.eye(z.shape[1])[y] == 1, correct, incorrect)
+    error = z - target
+    return float((error**2).mean()), 2 * error / error.size
+
+
+def first_spike_times(spikes: Array) -> tuple[Array, Array]:
+    """Return ``t = sum_t prod_{t' <= t} (1 - s[t'])`` [B, K] and its derivative by each spike, [T, B, K]."""
+    steps = len(spikes)
+    times, slopes = np.zeros(spikes.shape[1:]), np.zeros_like(spikes)
+    for t in range(steps):
+        times += np.prod(1 - spikes[: t + 1], axis=0)
+        for j in range(t + 1):  # a product of factors, of which one has the derivative -1
+            others = [k for k in range(t + 1) if k != j]
+            slopes[j] -= np.prod(1 - spikes[others], axis=0)
+    return times, slopes
+
+
+def first_spike_cross_entropy(spikes: Array, y: Labels, tau: float = 1.0) -> tuple[float, Array]:
+    """Return the cross entropy of ``-t / tau``, t the first spike times, and its gradient by spikes [T, B, K]."""
+    times, slopes = first_spike_times(spikes)
+    value, of_logits = cross_entropy(-times / tau, y)
+    return value, -of_logits / tau * slopes
+
+
 @dataclass
 class Penalty:
     """A penalty's mean over the batch, with its gradient of hidden spikes (layer to [B, N]) and of logits."""
@@ -119,7 +145,7 @@ def loss_and_gradients(
     network: Layers,
     parameters: Parameters,
     x: NDArray[Any],
-    y: Labels,
+    y: NDArray[Any],
     *,
     loss: dict[str, Any],
     regularizers: Sequence[dict[str, Any]] = (),
@@ -132,6 +158,10 @@ def loss_and_gradients(
     on_steps = on_logits = None
     if name == "step_cross_entropy":
         value, on_steps = step_cross_entropy(trace.step_logits, y, **options)
+    elif name == "first_spike_cross_entropy":
+        value, on_steps = first_spike_cross_entropy(trace.step_logits, y, **options)
+    elif name == "mse":
+        value, on_logits = mse(trace.logits, y, **options)
     elif name == "count_mse":
         value, on_counts = count_mse(trace.step_logits.sum(axis=0), y, len(x), **options)
         on_logits = on_counts * (len(x) if readout_of(network) == "mean" else 1)  # a rate is a count over T
