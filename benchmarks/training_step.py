@@ -55,7 +55,7 @@ def images() -> tuple[BatchInput, NDArray[np.int64]]:
     data = load_dataset(load("fashion-mnist", ["data.limit=80"]).config.data, None)
     assert isinstance(data.train.x, np.ndarray)
     x = analog(data.train.x[:64], data.scale)
-    return ConstantInput(x, 20), data.train.y[:64]
+    return ConstantInput(x, 20), data.train.y[:64].astype(np.int64)
 
 
 WORKLOADS = {

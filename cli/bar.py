@@ -51,7 +51,8 @@ class Bar:
         """Move the bar on."""
         # Short enough for 80 columns; the epoch's line has the rest.
         synops = "" if math.isnan(synops_per_sample) else f" {count(synops_per_sample)} synops"
-        figures = f"accuracy {accuracy:.1%}, {count(spikes_per_sample)} spikes{synops} a sample, left"
+        reached = f"loss {loss:.3g}" if math.isnan(accuracy) else f"accuracy {accuracy:.1%}"
+        figures = f"{reached}, {count(spikes_per_sample)} spikes{synops} a sample, left"
         self._bar.update(
             self._task,
             completed=(epoch - 1) * self._steps_per_epoch + step,

@@ -19,11 +19,11 @@ from .options import data_dir_option, skip_bad_option, threads_option, with_skip
 def predict(
     model: Path, data: str, out: Path | None, threads: int | None, data_dir: Path | None, skip_bad: bool
 ) -> None:
-    """Classify samples: the class and the logits of each, as CSV."""
+    """Classify samples: the class and the logits of each, as CSV; of a regression its outputs alone."""
     from snnsim import inference
     from snnsim.files import write_text
 
-    labels, logits = inference.predict_model(
+    classes, logits = inference.predict_model(
         model,
         data,
         with_skipping((), skip_bad),
@@ -33,9 +33,13 @@ def predict(
     )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["class", *(f"logit_{index}" for index in range(logits.shape[1]))])
     # str of a float32 is the shortest text that reads back to it
-    writer.writerows([int(label), *map(str, row)] for label, row in zip(labels, logits, strict=True))
+    if classes is None:
+        writer.writerow(f"output_{index}" for index in range(logits.shape[1]))
+        writer.writerows(map(str, row) for row in logits)
+    else:
+        writer.writerow(["class", *(f"logit_{index}" for index in range(logits.shape[1]))])
+        writer.writerows([int(label), *map(str, row)] for label, row in zip(classes, logits, strict=True))
     if out is None:
         click.echo(text.getvalue(), nl=False)
     else:

@@ -22,9 +22,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def test_figures(test: Mapping[str, Any]) -> str:
     """Put the figures of a test into one line."""
+    if test["accuracy"] is None:
+        reached = f"test loss (mean squared error) {test['loss']:.4g} on {test['samples']} samples"
+    else:
+        reached = f"test accuracy {test['accuracy']:.2%} on {test['samples']} samples, loss {test['loss']:.4f}"
     return (
-        f"test accuracy {test['accuracy']:.2%} on {test['samples']} samples, loss {test['loss']:.4f}, "
-        f"{count(test['spikes_per_sample'])} spikes and {count(test['synops_per_sample'])} synops a sample"
+        f"{reached}, {count(test['spikes_per_sample'])} spikes and {count(test['synops_per_sample'])} synops a sample"
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from snnsim.datasets.recordings import Recordings
 from snnsim.datasets.samples import Samples
 from snnsim.encoders import EVALUATION_EPOCH, BatchInput, EventInput, encode
 from snnsim.layers.base import FloatArray, SampleKeys
-from snnsim.losses import Loss
+from snnsim.losses import Loss, Targets
 from snnsim.network import Network
 from snnsim.spec import EncoderChoice
 
@@ -24,16 +25,19 @@ BATCH = 256
 class Evaluation:
     """How a network did on N samples.
 
-    ``layers[i]`` are the totals of layer i's counters over all samples; ``confusion[true, predicted]`` counts.
+    ``layers[i]`` are the totals of layer i's counters over all samples; ``logits`` [N, K]. Of classes there are
+    ``answers`` [N] and ``confusion[true, answered]``; of values there are none, and no accuracy.
     """
 
-    accuracy: float
+    accuracy: float | None
     loss: float
     samples: int
     num_steps: int
     layers: list[dict[str, int]]
     input_events: int
-    confusion: NDArray[np.int64]
+    logits: FloatArray
+    answers: NDArray[np.int64] | None
+    confusion: NDArray[np.int64] | None
 
     @property
     def totals(self) -> dict[str, int]:
@@ -51,7 +55,7 @@ class Evaluation:
         totals = self.totals
         return (totals["acs"] + totals["macs"]) / self.samples
 
-    def summary(self) -> dict[str, float | int]:
+    def summary(self) -> dict[str, Any]:
         """Return the fields of ``summary.json`` under ``test``."""
         totals = self.totals
         return {
@@ -131,31 +135,37 @@ def evaluate(
     input_events = 0
     steps = 0
     terms: list[NDArray[np.float64]] = []
-    predicted: list[NDArray[np.int64]] = []
+    logits: list[FloatArray] = []
+    answers: list[NDArray[np.int64]] = []
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, scale, rows, seed)
         result = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step)
         steps = result.steps
-        z = result.logits
-        if loss.per_step:
-            assert result.step_logits is not None
-            z = np.moveaxis(result.step_logits, 0, 1)
+        by_step = None if result.step_logits is None else np.moveaxis(result.step_logits, 0, 1)
+        z = by_step if loss.per_step and by_step is not None else result.logits
         terms.append(loss(network.loss_input(loss, z, steps), samples.y[rows], steps)[0])
-        predicted.append(result.logits.argmax(axis=1))
+        logits.append(result.logits)
+        answers.append(loss.answers(result.logits, by_step))
         input_events += _add(layers, result.counts)
-    found = np.concatenate(predicted)
-    confusion = np.zeros((network.classes, network.classes), np.int64)
-    np.add.at(confusion, (samples.y, found), 1)
+    found = None if samples.is_regression else np.concatenate(answers)
     return Evaluation(
-        accuracy=float((found == samples.y).mean()),
+        accuracy=None if found is None else float((found == samples.y).mean()),
         loss=float(np.concatenate(terms).mean()),
         samples=len(samples),
         num_steps=steps,
         layers=layers,
         input_events=input_events,
-        confusion=confusion,
+        logits=np.concatenate(logits),
+        answers=found,
+        confusion=None if found is None else _confusion(samples.y, found, network.classes),
     )
+
+
+def _confusion(y: Targets, answers: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (y.astype(np.int64), answers), 1)
+    return confusion
 
 
 def _add(layers: Sequence[dict[str, int]], counts: RunCounts) -> int:

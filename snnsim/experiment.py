@@ -65,7 +65,7 @@ def prepare(loaded: LoadedConfig, data_dir: Path | None = None) -> Prepared:
     """
     config = loaded.config
     try:
-        dataset = datasets.load(config.data, data_dir, binning(config.encoder))
+        dataset = datasets.load(config.data, data_dir, binning(config.encoder), config.targets)
         config = _settled(config, dataset)
         network = build_network(config, dataset.input_shape, dataset.classes)
     except InputError as error:
@@ -74,10 +74,13 @@ def prepare(loaded: LoadedConfig, data_dir: Path | None = None) -> Prepared:
 
 
 def _settled(config: Config, dataset: Dataset) -> Config:
-    """Fill in what recordings decide: T, that of the longest one for training, and the names of the classes."""
+    """Fill in what data decide: T, that of the longest recording for training; names of classes; what y holds."""
     settled: dict[str, object] = {"encoder": settle_steps(config.encoder, [dataset.train, dataset.valid])}
     if config.data.events is not None and dataset.class_names is not None:
         settled["data"] = config.data.model_copy(update={"classes": list(dataset.class_names)})
+    if config.data.npz is not None and config.targets is None:
+        kind = "values" if dataset.train.is_regression else "classes"
+        settled["data"] = config.data.model_copy(update={"targets": kind})
     return config.model_copy(update=settled)
 
 
@@ -89,7 +92,7 @@ def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -
     sample_shape
         Shape of the data's samples, before the encoder.
     classes
-        Number of the data's classes.
+        Number of the data's classes, or of values a sample where ``config.targets`` says so.
 
     Raises
     ------
@@ -102,13 +105,19 @@ def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -
             ("data", "augment", "shift"),
         )
     network = Network(config.network, encoded_shape(config.encoder, sample_shape), config.seed)
+    loss = make_loss(config.train.loss)
+    if config.targets == "values" and not loss.takes_values:
+        raise InputError(f"{loss.name} needs classes; for targets that are values take mse", ("train", "loss"))
     if network.classes != classes:
         sized = max(layer.index for layer in network.layers if layer.parameters)
+        what = f"targets of size {classes}" if config.targets == "values" else f"{classes} classes"
+        values_meant = config.data.npz is not None and config.targets == "classes" and loss.takes_values
+        hint = "; for a regression y must be floats, or data.targets: values" if values_meant else ""
         raise InputError(
-            f"the network ends in {network.classes} outputs, the data have {classes} classes",
+            f"the network ends in {network.classes} outputs, the data have {what}{hint}",
             ("network", sized, network.layers[sized].name),
         )
-    network.check_loss(make_loss(config.train.loss))
+    network.check_loss(loss)
     steps = encoded_steps(config.encoder, sample_shape)
     if steps is not None:
         require_memory(network.training_bytes(steps), ("encoder", config.encoder.name, "num_steps"))
@@ -206,7 +215,7 @@ def _train_and_test(
         folder=folder.checkpoints,
         threads=threads,
         progress=progress,
-        on_epoch=lambda rows: write_text(folder.path / "metrics.csv", _csv(METRICS, rows)),
+        on_epoch=lambda rows: write_text(folder.path / "metrics.csv", _csv(_metrics(dataset), rows)),
         shift=config.data.augment.shift,
     )
     for note in data_notes(dataset.skipped, [dataset.train, dataset.valid, dataset.test], config.encoder):
@@ -233,9 +242,15 @@ def _train_and_test(
     draw_figures(folder.figures, prepared.network, dataset, config, trained.rows, result, threads)
     summary = _summary(prepared, filename, trained, result)
     write_text(folder.path / "summary.json", json.dumps(summary, indent=2) + "\n")
-    progress.record(f"test accuracy {result.accuracy:.2%}")
+    reached = f"loss {result.loss:.4g}" if result.accuracy is None else f"accuracy {result.accuracy:.2%}"
+    progress.record(f"test {reached}")
     # The report comes last: with it the run is finished.
     write_report(folder.path)
+
+
+def _metrics(dataset: Dataset) -> tuple[str, ...]:
+    """Return the columns of ``metrics.csv``; of a regression accuracies are empty and the validation loss is there."""
+    return (*METRICS, "valid_loss") if dataset.train.is_regression else METRICS
 
 
 def _default_folder(name: str) -> Path:

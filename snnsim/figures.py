@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnsim.answer_plots import confusion_matrix, outputs_against_targets
 from snnsim.config import Config
 from snnsim.datasets import Dataset, Recordings
 from snnsim.evaluation import Evaluation, analog, batch_input
 from snnsim.layers.neurons import FiringNeurons
 from snnsim.network import Network
 from snnsim.plots import (
-    confusion_matrix,
     firing_rates,
     first_layer_weights,
     learning_curves,
@@ -38,8 +38,11 @@ def draw_figures(
 ) -> None:
     """Draw every figure of a run into ``folder`` as PNG."""
     save(learning_curves(rows), folder / "learning-curves.png")
-    names = [str(k) for k in range(network.classes)]
-    save(confusion_matrix(result.confusion, names), folder / "confusion-matrix.png")
+    if result.confusion is None:
+        save(outputs_against_targets(dataset.test.y, result.logits), folder / "predicted-against-true.png")
+    else:
+        names = [str(k) for k in range(network.classes)]
+        save(confusion_matrix(result.confusion, names), folder / "confusion-matrix.png")
     first = next(layer for layer in network.layers if "weight" in layer.parameters)
     if first.parameters["weight"].ndim == 2:
         weights = first_layer_weights(first.parameters["weight"], network.input_shape)
@@ -49,10 +52,10 @@ def draw_figures(
     count = slice(0, min(RATE_SAMPLES, len(dataset.test)))
     batch = batch_input(config.encoder, network, dataset.test, dataset.scale, count, config.seed)
     run = network.evaluate_batch(batch, threads=threads, record=("spikes", "membrane"))
-    _draw_activity(folder, network, dataset, run)
+    _draw_activity(folder, network, dataset, run, result)
 
 
-def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchRun) -> None:
+def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchRun, result: Evaluation) -> None:
     firing = [layer for layer in network.layers if isinstance(layer, FiringNeurons)]
     trains = {layer.index: run.spikes[layer.index].reshape(run.steps, -1, layer.size) for layer in firing}
     rates = [(layer.title, trains[layer.index].mean(axis=(0, 1))) for layer in firing]
@@ -62,8 +65,7 @@ def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchR
         raster.insert(0, ("input", run.inputs.samples(0, 1).to_dense().reshape(run.steps, -1)))
     elif not isinstance(dataset.test.x, Recordings):
         raster.insert(0, ("input", analog(dataset.test.x[:1], dataset.scale)))
-    said = f"test sample 0: class {dataset.test.y[0]}, predicted {run.predictions[0]}"
-    save(spike_raster(raster, said), folder / "spike-raster.png")
+    save(spike_raster(raster, _said(dataset, result)), folder / "spike-raster.png")
     layer = firing[0]
     spikes = trains[layer.index][:, 0]
     chosen = _spread(spikes.sum(axis=0))
@@ -71,6 +73,15 @@ def _draw_activity(folder: Path, network: Network, dataset: Dataset, run: BatchR
     threshold = layer.values.threshold[chosen]
     traces = membrane_traces(membrane[:, chosen], spikes[:, chosen], threshold, chosen, layer.title)
     save(traces, folder / "membrane-traces.png")
+
+
+def _said(dataset: Dataset, result: Evaluation) -> str:
+    """Say what the first test sample is and what the network makes of it; of several values, nothing."""
+    if result.answers is not None:
+        return f"test sample 0: class {dataset.test.y[0]}, predicted {result.answers[0]}"
+    if result.logits.shape[1] > 1:
+        return "test sample 0"
+    return f"test sample 0: true value {dataset.test.y[0, 0]:.3g}, predicted {result.logits[0, 0]:.3g}"
 
 
 def _spread(counts: NDArray[np.float32]) -> NDArray[np.int64]:

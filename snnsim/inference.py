@@ -104,7 +104,7 @@ def evaluate_model(
     data_dir: Path | None = None,
     threads: int | None = None,
     warn: Warn = _unheard,
-) -> dict[str, dict[str, float | int]]:
+) -> dict[str, dict[str, Any]]:
     """Test a trained model.
 
     Parameters
@@ -132,12 +132,11 @@ def evaluate_model(
         inputs = datasets.load_inputs(data, data_dir, _wanted(network, config))
         samples, scale, skipped = inputs.labelled(data, limit), inputs.scale, inputs.skipped
     else:
-        dataset = datasets.load(config.data, data_dir, binning(config.encoder))
+        dataset = datasets.load(config.data, data_dir, binning(config.encoder), config.data.targets or "classes")
         samples, scale, skipped = _first(dataset.test, limit), dataset.scale, dataset.skipped
         decisive = [dataset.train, dataset.valid]
     encoder = settle_steps(config.encoder, decisive or [samples])
-    if samples.y.max() >= network.classes:
-        raise InputError(f"the data have a class {samples.y.max()}, the network {network.classes} outputs")
+    _check_targets(config, samples, network)
     _check_shape(encoder, samples, network)
     for note in data_notes(skipped, [samples], encoder):
         warn(note)
@@ -161,8 +160,11 @@ def predict_model(
     data_dir: Path | None = None,
     threads: int | None = None,
     warn: Warn = _unheard,
-) -> tuple[NDArray[np.int64], FloatArray]:
-    """Return the classes [N] and logits [N, K] that a model gives for data; their labels are not needed."""
+) -> tuple[NDArray[np.int64] | None, FloatArray]:
+    """Return the classes [N] and logits [N, K] that a model gives for data; their labels are not needed.
+
+    A regression has no classes, None; its outputs are the logits.
+    """
     network, config = _with_overrides(where, overrides, data)
     inputs = datasets.load_inputs(data, data_dir, _wanted(network, config))
     samples = Samples(inputs.x, np.zeros(len(inputs.x), np.int64), inputs.index)
@@ -170,19 +172,33 @@ def predict_model(
     _check_shape(encoder, samples, network)
     for note in data_notes(inputs.skipped, [samples], encoder):
         warn(note)
-    parts = []
+    loss = make_loss(config.train.loss)
+    classes, parts = [], []
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, inputs.scale, rows, config.seed)
-        parts.append(network.evaluate_batch(batch, threads=threads).logits)
-    logits = np.concatenate(parts)
-    return logits.argmax(axis=1), logits
+        run = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step)
+        by_step = None if run.step_logits is None else np.moveaxis(run.step_logits, 0, 1)
+        classes.append(loss.answers(run.logits, by_step))
+        parts.append(run.logits)
+    is_regression = config.data.targets == "values"
+    return None if is_regression else np.concatenate(classes), np.concatenate(parts)
 
 
 def _wanted(network: Network, config: Config) -> Wanted:
     """Say what data a model takes."""
     shape = None if config.encoder.delta is not None else network.input_shape
-    return Wanted(shape, binning(config.encoder), config.data.skip_bad, config.data.classes)
+    targets = config.data.targets or "classes"
+    return Wanted(shape, binning(config.encoder), config.data.skip_bad, config.data.classes, targets)
+
+
+def _check_targets(config: Config, samples: Samples, network: Network) -> None:
+    if samples.is_regression != (config.data.targets == "values"):
+        raise InputError("the network was trained on values, the data have classes")
+    if samples.is_regression and samples.y.shape[1] != network.classes:
+        raise InputError(f"the data have targets of size {samples.y.shape[1]}, the network {network.classes} outputs")
+    if not samples.is_regression and samples.y.max() >= network.classes:
+        raise InputError(f"the data have a class {samples.y.max()}, the network {network.classes} outputs")
 
 
 def _check_shape(encoder: EncoderChoice, samples: Samples, network: Network) -> None:

@@ -28,7 +28,6 @@ Values = NDArray[np.float64]
 MAX_TRACES = 8
 MAX_FIELDS = 64
 FIELD_COLUMNS = 8
-MAX_NUMBERED_CLASSES = 20
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -51,22 +50,22 @@ def learning_curves(rows: Sequence[Mapping[str, Any]]) -> Figure:
     Parameters
     ----------
     rows
-        The rows of ``metrics.csv``, values as numbers or text; a missing value leaves a gap.
+        The rows of ``metrics.csv``, values as numbers or text; a missing value leaves a gap. Where they have a
+        ``valid_loss``, as those of a regression, the losses take the place of accuracy.
     """
     figure = style.figure_of(3.4)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.25, 1])
-    accuracy = figure.add_subplot(grid[:, 0])
+    reached = figure.add_subplot(grid[:, 0])
     spikes = figure.add_subplot(grid[0, 1])
     synops = figure.add_subplot(grid[1, 1], sharex=spikes)
     epochs = _column(rows, "epoch")
-    for key, label, colour in (
-        ("train_accuracy", "training", style.ORANGE),
-        ("valid_accuracy", "validation", style.BLUE),
-    ):
-        _curve(accuracy, epochs, _column(rows, key), colour, label)
-    accuracy.set(title="Accuracy", xlabel="epoch")
-    accuracy.yaxis.set_major_formatter(style.PERCENT)
-    accuracy.legend(loc="lower right")
+    what = "loss" if any("valid_loss" in row for row in rows) else "accuracy"
+    _curve(reached, epochs, _column(rows, f"train_{what}"), style.ORANGE, "training")
+    _curve(reached, epochs, _column(rows, f"valid_{what}"), style.BLUE, "validation")
+    reached.set(title=what.capitalize(), xlabel="epoch")
+    if what == "accuracy":
+        reached.yaxis.set_major_formatter(style.PERCENT)
+    reached.legend(loc="lower right" if what == "accuracy" else "upper right")
     _curve(spikes, epochs, _column(rows, "spikes_per_sample"), style.GREEN)
     spikes.set_title("Spikes per sample")
     spikes.tick_params(labelbottom=False)
@@ -76,7 +75,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_ylim(0, 1.15 * np.nanmax([0, *_column(rows, key)]) or 1)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    for axes in (accuracy, spikes, synops):
+    for axes in (reached, spikes, synops):
         axes.grid(axis="y")
         style.whole_numbers(axes, 8)
         if epochs.size:
@@ -96,7 +95,7 @@ def spike_raster(layers: Sequence[tuple[str, ArrayLike]], note: str = "") -> Fig
     note
         What the sample is, for example its label and the network's answer.
     """
-    arrays = [(name, _matrix(values)) for name, values in layers]
+    arrays = [(name, as_matrix(values)) for name, values in layers]
     steps = max(len(values) for _, values in arrays)
     heights = [0.55 + 0.32 * math.log10(values.shape[1] + 1) for _, values in arrays]
     figure = style.figure_of(0.9 + sum(heights))
@@ -136,7 +135,7 @@ def membrane_traces(
     layer
         The layer's name, for the title.
     """
-    traces, fired = _matrix(membrane)[:, :MAX_TRACES], _matrix(spikes)[:, :MAX_TRACES] > 0
+    traces, fired = as_matrix(membrane)[:, :MAX_TRACES], as_matrix(spikes)[:, :MAX_TRACES] > 0
     steps, count = traces.shape
     thresholds = np.broadcast_to(np.asarray(threshold, np.float64), np.shape(membrane)[1:])
     numbers = np.arange(count) if neurons is None else np.asarray(neurons)
@@ -189,52 +188,6 @@ def firing_rates(layers: Sequence[tuple[str, ArrayLike]]) -> Figure:
 
 
 @styled
-def confusion_matrix(matrix: ArrayLike, class_names: Sequence[str] | None = None) -> Figure:
-    """Draw which classes are taken for which: right answers in blue, mistakes in orange.
-
-    Parameters
-    ----------
-    matrix
-        Counts [K, K]: true class by row, answer by column. Up to 20 classes the numbers are written too.
-    class_names
-        [K]; 0, 1, 2 .. if not given.
-    """
-    counts = _matrix(matrix)
-    classes = len(counts)
-    names = [str(name) for name in (range(classes) if class_names is None else class_names)]
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    right = np.eye(classes, dtype=bool)
-    numbered = classes <= MAX_NUMBERED_CLASSES
-    figure = style.figure_of(5.6, style.SQUARE)
-    axes = figure.add_subplot()
-    # Mistakes are rare: on the scale of the right answers none could be seen.
-    worst = float(np.where(right, 0, share).max(initial=0)) or 1.0
-    axes.imshow(np.where(right, np.nan, share), cmap=style.ORANGES, vmin=0, vmax=worst)
-    axes.imshow(np.where(right, share, np.nan), cmap=style.BLUES, vmin=0, vmax=1)
-    if numbered:
-        _write_counts(axes, counts, np.where(right, share, share / worst * 0.9))
-    places = np.arange(0, classes, math.ceil(classes / MAX_NUMBERED_CLASSES))
-    axes.set_xticks(places, [names[place] for place in places])
-    if max(map(len, names)) > 3:
-        axes.tick_params(axis="x", rotation=40)
-        for label in axes.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
-    axes.set_yticks(places, [names[place] for place in places])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    total = counts.sum()
-    score = f"{counts.trace() / total:.1%} of {total:,.0f} right" if total else "no samples"
-    axes.set(title=f"Confusion matrix: {score}", xlabel="answer", ylabel="true class")
-    if numbered:
-        axes.set_xticks(np.arange(classes + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", linewidth=1.5)
-        axes.set_axisbelow(False)
-        axes.tick_params(which="minor", length=0)
-    return figure
-
-
-@styled
 def first_layer_weights(weights: ArrayLike, input_shape: Sequence[int]) -> Figure:
     """Draw what the neurons of the first layer look for.
 
@@ -246,7 +199,7 @@ def first_layer_weights(weights: ArrayLike, input_shape: Sequence[int]) -> Figur
         (C, H, W) or (H, W) for images: a field per neuron, the strongest 64 first, channels summed. Any other
         shape gives one map of all weights.
     """
-    values = _matrix(weights)
+    values = as_matrix(weights)
     height, width = (input_shape[-2], input_shape[-1]) if len(input_shape) in (2, 3) else (1, 1)
     if height == 1 or width == 1:
         return _weight_map(values)
@@ -292,7 +245,7 @@ def _weight_map(values: Values) -> Figure:
     return figure
 
 
-def _matrix(values: ArrayLike) -> Values:
+def as_matrix(values: ArrayLike) -> Values:
     """Return values as [rows, columns], whatever dimensions follow the first."""
     array = np.asarray(values, np.float64)
     return array.reshape(len(array), -1)
@@ -379,14 +332,6 @@ def _rate_panel(axes: Axes, name: str, values: Values, edges: Values) -> None:
     hushed = f"{100 * quiet:.3g}% silent" if quiet else "none silent"
     colour = style.VERMILLION if quiet else style.GREY
     axes.text(0.98, 0.87, hushed, transform=axes.transAxes, ha="right", va="top", color=colour, fontsize=8.5)
-
-
-def _write_counts(axes: Axes, counts: Values, shade: Values) -> None:
-    size = 9 if len(counts) <= 12 else 7
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            colour = "white" if shade[row, column] > 0.6 else style.INK
-            axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=colour, fontsize=size)
 
 
 def _limit(values: Values) -> float:

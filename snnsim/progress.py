@@ -28,7 +28,7 @@ class Progress(Protocol):
         """Report one batch done; counts start at 1, figures are means over the epoch so far, NaN where unknown."""
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """Report one epoch done; ``row`` is its line of metrics.csv."""
+        """Report one epoch done; ``row`` is its line of metrics.csv, without accuracies where there are no classes."""
 
     def note(self, text: str) -> None:
         """Tell something the user may want to know."""
@@ -114,9 +114,15 @@ class Lines(Silent):
 def epoch_line(row: Mapping[str, float], total_epochs: int) -> str:
     """Put the figures of an epoch, a line of metrics.csv, into one line of text."""
     width = len(str(total_epochs))
+    if "valid_accuracy" in row:
+        reached = (
+            f"loss {row['train_loss']:.4f}, "
+            f"accuracy {row['train_accuracy']:.2%} train {row['valid_accuracy']:.2%} valid"
+        )
+    else:
+        reached = f"loss {row['train_loss']:.4g} train {row['valid_loss']:.4g} valid"
     return (
-        f"epoch {int(row['epoch']):{width}}/{total_epochs}: loss {row['train_loss']:.4f}, "
-        f"accuracy {row['train_accuracy']:.2%} train {row['valid_accuracy']:.2%} valid, "
+        f"epoch {int(row['epoch']):{width}}/{total_epochs}: {reached}, "
         f"{count(row['spikes_per_sample'])} spikes and {count(row['synops_per_sample'])} synops a sample"
     )
 

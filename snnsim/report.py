@@ -43,7 +43,8 @@ COLUMNS = {
 CAPTIONS = {
     "learning-curves": (
         "Learning",
-        "Accuracy on training and validation data, with spikes and synaptic operations per validation sample.",
+        "Accuracy, or the loss of a regression, on training and validation data, with spikes and synaptic operations "
+        "per validation sample.",
     ),
     "spike-raster": ("Spikes", "One test sample through all layers: every mark is a spike."),
     "membrane-traces": (
@@ -57,6 +58,10 @@ CAPTIONS = {
     "confusion-matrix": (
         "Right and wrong",
         "True classes by row, answers by column. Blue is right; mistakes, in orange, have a scale of their own.",
+    ),
+    "predicted-against-true": (
+        "Predicted and true",
+        "A point for each test sample and output; on the dashed line the network gives the true value.",
     ),
     "first-layer-weights": ("First-layer weights", "What each neuron of the first layer responds to."),
 }
@@ -121,6 +126,12 @@ class Run:
             found = found.get(key) if isinstance(found, Mapping) else None
         return found
 
+    @property
+    def is_regression(self) -> bool:
+        """Whether the summary says that there is no accuracy."""
+        test = self.value("test")
+        return isinstance(test, Mapping) and "accuracy" in test and test["accuracy"] is None
+
     @cached_property
     def samples(self) -> int:
         """Number of test samples, at least 1."""
@@ -163,7 +174,7 @@ def write_report(run_dir: Path, out: Path | None = None) -> Path:
     run = read_run(run_dir)
     source = (resources.files("snnsim") / "report.html.j2").read_text("utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(count=_count, joules=_joules, percent=_percent, short=_short)
+    environment.filters.update(count=_count, joules=_joules, percent=_percent, short=_short, digits=_digits)
     energy = energy_rows(run)
     page = environment.from_string(source).render(
         run=run,
@@ -349,6 +360,11 @@ def _short(value: Any) -> str:
     if not _is_number(value):
         return NO_VALUE
     return _count(value) if abs(value) >= 1000 or value == round(value) else f"{value:.1f}"
+
+
+def _digits(value: Any) -> str:
+    """Write a number with four digits."""
+    return f"{value:.4g}" if _is_number(value) else NO_VALUE
 
 
 def _percent(value: Any) -> str:

@@ -147,6 +147,8 @@ def test_predictions_do_not_depend_on_the_split(finished: Path, monkeypatch: pyt
     classes, logits = predict_model(finished, "digits", threads=1)
     monkeypatch.setattr("snnsim.inference.BATCH", 13)
     again, others = predict_model(finished, "digits", threads=2)
+    assert classes is not None
+    assert again is not None
     assert np.array_equal(classes, again)
     assert logits.tobytes() == others.tobytes()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from snnsim import plots
+from snnsim import answer_plots, plots
 from snnsim.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -51,9 +51,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "membrane at one step": lambda: membranes(1, 1),
     "rates": lambda: plots.firing_rates([("1 (lif)", RNG.random(100) * (RNG.random(100) < 0.8))] * 4),
     "rates of silence": lambda: plots.firing_rates([("1 (lif)", np.zeros(1))]),
-    "confusion of two": lambda: plots.confusion_matrix([[5, 1], [0, 4]], ["cat", "a long name"]),
-    "confusion of many": lambda: plots.confusion_matrix(np.eye(100, dtype=int)),
-    "confusion of nothing": lambda: plots.confusion_matrix(np.zeros((1, 1))),
+    "confusion of two": lambda: answer_plots.confusion_matrix([[5, 1], [0, 4]], ["cat", "a long name"]),
+    "confusion of many": lambda: answer_plots.confusion_matrix(np.eye(100, dtype=int)),
+    "confusion of nothing": lambda: answer_plots.confusion_matrix(np.zeros((1, 1))),
     "weights of images": lambda: plots.first_layer_weights(RNG.normal(size=(100, 64)), (1, 8, 8)),
     "weights of channels": lambda: plots.first_layer_weights(RNG.normal(size=(3, 18)), (2, 3, 3)),
     "weights of vectors": lambda: plots.first_layer_weights(RNG.normal(size=(500, 4)), (4,)),
@@ -119,7 +119,7 @@ def test_silent_neurons_are_noted() -> None:
 
 def test_a_confusion_matrix_writes_counts_up_to_twenty_classes() -> None:
     """Numbers stand in the cells of small matrices only, and none for zero."""
-    small, large = plots.confusion_matrix([[5, 1], [0, 4]]), plots.confusion_matrix(np.eye(21))
+    small, large = answer_plots.confusion_matrix([[5, 1], [0, 4]]), answer_plots.confusion_matrix(np.eye(21))
 
     assert [text.get_text() for text in small.axes[0].texts] == ["5", "1", "4"]
     assert small.axes[0].get_title(loc="left") == "Confusion matrix: 90.0% of 10 right"

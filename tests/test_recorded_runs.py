@@ -128,6 +128,8 @@ def test_evaluation_recognises_recordings_by_content(tmp_path: Path, archive: Pa
     result = evaluate_model(folder, data=str(deep))
     labels, logits = predict_model(folder, str(deep))
     bare_labels, bare_logits = predict_model(folder, str(bare))
+    assert labels is not None
+    assert bare_labels is not None
 
     assert result["test"]["samples"] == 6
     assert result["test"]["accuracy"] == (labels == [0, 0, 0, 1, 1, 1]).mean()
@@ -167,7 +169,7 @@ def test_bad_recordings_are_skipped_on_request(tmp_path: Path) -> None:
     assert summary(folder)["data"]["train"] + summary(folder)["data"]["test"] == 39
     said: list[str] = []
     evaluate_model(folder, data=str(where), warn=said.append)
-    assert len(predict_model(folder, str(where), warn=said.append)[0]) == 39
+    assert len(predict_model(folder, str(where), warn=said.append)[1]) == 39
     assert len(said) == 2
     assert all("skipped damaged recordings, 1 in all: " in text and "00004.bin" in text for text in said)
     with pytest.raises(InputError, match=r"00004\.bin"):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snnsim import plots
+from snnsim import answer_plots, plots
 from snnsim.errors import InputError
 from snnsim.report import COLUMNS, energy_rows, read_run, write_report
 
@@ -67,7 +67,7 @@ def summary() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("picture") / "figure.png"
-    plots.save(plots.confusion_matrix(np.eye(2)), path)
+    plots.save(answer_plots.confusion_matrix(np.eye(2)), path)
     return path.read_bytes()
 
 

@@ -14,7 +14,7 @@ from snnsim.spec import Choice, LayerChoice, Spec, spec_kind
 _RIVALS: tuple[tuple[frozenset[str], ...], ...] = (
     (
         frozenset({"name"}),
-        frozenset({"npz"}),
+        frozenset({"npz", "targets"}),
         frozenset({"events", "sensor", "classes"}),
         frozenset({"yin-yang"}),
         frozenset({"randman"}),

@@ -41,6 +41,11 @@ class DataSpec(Spec):
     npz: FilePath | None = Field(
         default=None, validate_default=True, description="file with arrays x [n, ...] and y [n]"
     )
+    targets: Literal["classes", "values"] | None = Field(
+        default=None,
+        validate_default=True,
+        description="of npz: what y holds; by default classes, and with the loss mse values where y is of floats",
+    )
     events: FilePath | None = Field(
         default=None, validate_default=True, description="file, folder or zip archive of recorded events"
     )
@@ -66,6 +71,13 @@ class DataSpec(Spec):
             if info.data.get(other.replace("-", "_")) is not None:
                 raise rule(f"give {other} or {own}, not both")
         return os.path.expanduser(value) if isinstance(value, str) else value
+
+    @field_validator("targets")
+    @classmethod
+    def _of_arrays(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and info.data.get("npz") is None:
+            raise rule("goes with npz, arrays of one's own")
+        return value
 
     @field_validator("sensor", "classes")
     @classmethod
@@ -134,6 +146,11 @@ class Config(Spec):
     network: list[LayerChoice] = Field(min_length=1)
     train: TrainSpec = Field(default_factory=TrainSpec)
     energy: EnergySpec = Field(default_factory=EnergySpec)
+
+    @property
+    def targets(self) -> Literal["classes", "values"] | None:
+        """What the y of own arrays holds; None: values where it is of floats."""
+        return self.data.targets or (None if self.train.loss.mse is not None else "classes")
 
 
 def json_schema() -> dict[str, Any]:

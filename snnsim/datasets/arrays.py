@@ -1,19 +1,22 @@
 """Own arrays: from Python, or from an ``.npz`` file with ``x``, ``y`` and optionally ``x_test``, ``y_test``.
 
 Accepted are x [N, F], [N, H, W] (one channel is added) or [N, C, H, W], of ``uint8`` or floats, and y [N] of
-whole numbers 0..K-1. Floats become ``float32`` with scale 1; ``uint8`` stays, with scale 1/255.
+whole numbers 0..K-1, or for a regression numbers [N] or [N, K]. Floats become ``float32`` with scale 1; ``uint8``
+stays, with scale 1/255.
 """
 
 import math
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnsim.datasets.samples import Labels, RawSet, Values
+from snnsim.datasets.samples import Labels, RawSet, Targets, Values
 from snnsim.errors import DataError
+
+TargetKind = Literal["classes", "values"]
 
 _CHUNK = 1 << 22  # values looked at together for NaN, so that the mask stays small
 _LARGEST_LABEL = 2**31 - 1
@@ -50,7 +53,7 @@ def _read_members(file: BinaryIO, path: Path) -> dict[str, NDArray[Any]]:
         return {name: archive[name] for name in _ARRAYS if name in archive.files}
 
 
-def labelled(arrays: dict[str, Any], source: str, name: str) -> RawSet:
+def labelled(arrays: dict[str, Any], source: str, name: str, kind: TargetKind | None = "classes") -> RawSet:
     """Check arrays and make a set of them.
 
     Parameters
@@ -61,6 +64,8 @@ def labelled(arrays: dict[str, Any], source: str, name: str) -> RawSet:
         What messages begin with: ``"mine.npz: "``, or nothing.
     name
         Name of the set.
+    kind
+        What y holds: classes, or the values of a regression; None: values where it is of floats.
 
     Raises
     ------
@@ -72,14 +77,17 @@ def labelled(arrays: dict[str, Any], source: str, name: str) -> RawSet:
         if one in arrays and other not in arrays:
             raise DataError(f"{source}{one} is given without {other}")
     x = values(arrays["x"], f"{source}x")
-    y = labels(arrays["y"], len(x), f"{source}y")
-    classes = int(y.max()) + 1
+    kind = kind or _kind_of(arrays["y"])
+    y = targets(arrays["y"], len(x), f"{source}y", kind)
+    classes = int(y.max()) + 1 if kind == "classes" else y.shape[1]
     x_test = y_test = None
     if "x_test" in arrays:
         x_test = values(arrays["x_test"], f"{source}x_test")
-        y_test = labels(arrays["y_test"], len(x_test), f"{source}y_test")
+        y_test = targets(arrays["y_test"], len(x_test), f"{source}y_test", kind)
         _check_alike(x, x_test, source)
-        if y_test.max() >= classes:
+        if kind == "values" and y_test.shape[1] != classes:
+            raise DataError(f"{source}y_test: has {y_test.shape[1]} values a sample, y has {classes}; must be alike")
+        if kind == "classes" and y_test.max() >= classes:
             at = int(np.argmax(y_test >= classes))
             raise DataError(f"{source}y_test[{at}] is {y_test[at]}, but the labels in y go from 0 to {classes - 1}")
     return RawSet(name, x, y, x_test, y_test, classes, scale_of(x))
@@ -115,6 +123,36 @@ def values(given: ArrayLike, label: str) -> Values:
     return converted
 
 
+def targets(given: ArrayLike, count: int, label: str, kind: TargetKind | None) -> Targets:
+    """Check the targets of ``count`` samples: `labels`, or `target_values`; None: values where they are floats."""
+    return labels(given, count, label) if (kind or _kind_of(given)) == "classes" else target_values(given, count, label)
+
+
+def _kind_of(given: ArrayLike) -> TargetKind:
+    return "values" if np.asarray(given).dtype.kind == "f" else "classes"
+
+
+def target_values(given: ArrayLike, count: int, label: str) -> NDArray[np.float32]:
+    """Check the values that a regression aims at, [N] or [N, K], and return them as float32 [N, K].
+
+    Raises
+    ------
+    DataError
+        Wrong shape, number or type, or a value that is not finite.
+    """
+    y = np.asarray(given)
+    if y.ndim not in (1, 2) or y.size == 0:
+        raise DataError(f"{label}: must be values [N] or [N, K] (got shape {_shape(y.shape)})")
+    if len(y) != count:
+        raise DataError(f"{label}: {len(y)} targets for {count} samples")
+    if y.dtype.kind not in "fiub":
+        raise DataError(f"{label}: must be numbers (got {y.dtype})")
+    with np.errstate(over="ignore"):
+        converted = y.astype(np.float32)
+    _check_finite(converted, y, label)
+    return converted.reshape(count, -1)
+
+
 def labels(given: ArrayLike, count: int, label: str) -> Labels:
     """Check the labels of ``count`` samples.
 
@@ -125,7 +163,7 @@ def labels(given: ArrayLike, count: int, label: str) -> Labels:
     """
     y = np.asarray(given)
     if y.ndim != 1:
-        raise DataError(f"{label}: must be one class per sample, [N] (got shape {_shape(y.shape)})")
+        raise DataError(f"{label}: must be one class per sample, [N] (got shape {_shape(y.shape)}){_hint(y)}")
     if len(y) != count:
         raise DataError(f"{label}: {len(y)} labels for {count} samples")
     if not (np.issubdtype(y.dtype, np.number) or y.dtype == np.bool_) or np.iscomplexobj(y):
@@ -133,8 +171,12 @@ def labels(given: ArrayLike, count: int, label: str) -> Labels:
     wrong = ~((y >= 0) & (y <= _LARGEST_LABEL)) | (y != np.floor(y))
     if wrong.any():
         at = int(np.argmax(wrong))
-        raise DataError(f"{label}[{at}] is {y[at]}; labels must be whole numbers 0..K-1")
+        raise DataError(f"{label}[{at}] is {y[at]}; labels must be whole numbers 0..K-1{_hint(y)}")
     return y.astype(np.int64)
+
+
+def _hint(y: NDArray[Any]) -> str:
+    return "; for a regression take train.loss=mse (in Python: targets='values')" if y.dtype.kind == "f" else ""
 
 
 def _check_finite(x: Values, given: NDArray[Any], label: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnsim.datasets.arrays import labels, read_npz, scale_of, values
+from snnsim.datasets.arrays import TargetKind, labels, read_npz, scale_of, targets, values
 from snnsim.datasets.catalog import CATALOG, describe
 from snnsim.datasets.digits import read_digits
 from snnsim.datasets.event_files import find_event_files
@@ -27,7 +27,7 @@ from snnsim.datasets.loading import NEEDS_BINNING, VALUES_ALONE
 from snnsim.datasets.mnist import read_mnist_test
 from snnsim.datasets.randman import generate_randman
 from snnsim.datasets.recordings import Binning, Recordings
-from snnsim.datasets.samples import Labels, RawSet, Rows, Samples, Stored, Values, as_values
+from snnsim.datasets.samples import Labels, RawSet, Rows, Samples, Stored, Targets, Values, as_values
 from snnsim.datasets.splits import held_out, limited_rows, take
 from snnsim.datasets.yin_yang import generate_yin_yang
 from snnsim.errors import DataError
@@ -43,7 +43,7 @@ class Inputs:
     x
         [N, *input_shape], ``uint8`` or ``float32``; ``x * scale`` is what a network sees; or N recordings.
     y
-        [N], or None where there are no labels.
+        [N], or [N, K] of values, as in `Samples`; None where there are none.
     index
         [N]: as in `Samples`.
     scale
@@ -53,7 +53,7 @@ class Inputs:
     """
 
     x: Stored
-    y: Labels | None
+    y: Targets | None
     index: Rows
     scale: float
     skipped: tuple[str, ...] = ()
@@ -93,12 +93,15 @@ class Wanted:
         Leave damaged recordings out.
     classes
         Names of the classes of recordings; None: they are numbers.
+    targets
+        What the y of own arrays holds: classes, or the values of a regression.
     """
 
     shape: tuple[int, ...] | None
     binning: Binning | None = None
     skip_bad: bool = False
     classes: Sequence[str] | None = None
+    targets: TargetKind = "classes"
 
 
 def load_test(
@@ -173,7 +176,7 @@ def _from_path(path: Path, wanted: Wanted) -> Inputs:
     if dimensions(path) > 0:
         return _from_idx(path, _labels_beside(path))
     if zipfile.is_zipfile(path):
-        return _from_npz(path)
+        return _from_npz(path, wanted.targets)
     raise DataError(
         f"{path}: neither recordings, nor an .npz archive, nor an IDX file, or damaged at its beginning or end"
     )
@@ -199,12 +202,12 @@ def _labels_of(labels: Sequence[str | int | None], classes: Sequence[str] | None
     return numbered(labels, classes, where) if any(map(is_class, labels)) else None
 
 
-def _from_npz(path: Path) -> Inputs:
+def _from_npz(path: Path, kind: TargetKind) -> Inputs:
     arrays = read_npz(path)
     part = "_test" if "x_test" in arrays else ""
     x = values(arrays[f"x{part}"], f"{path}: x{part}")
     given = arrays.get(f"y{part}")
-    y = None if given is None else labels(given, len(x), f"{path}: y{part}")
+    y = None if given is None else targets(given, len(x), f"{path}: y{part}", kind)
     return Inputs(x, y, np.arange(len(x)), scale_of(x))
 
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from numpy.typing import ArrayLike
 
-from snnsim.datasets.arrays import labelled, read_npz
+from snnsim.datasets.arrays import TargetKind, labelled, read_npz
 from snnsim.datasets.catalog import CATALOG, describe
 from snnsim.datasets.digits import read_digits
 from snnsim.datasets.event_sets import labelled_set, read_event_set, read_named
@@ -66,7 +66,12 @@ class DataRequest(Protocol):
         """At most so many samples for training (validation included) and so many for testing."""
 
 
-def load(spec: DataRequest, data_dir: Path | None = None, binning: Binning | None = None) -> Dataset:
+def load(
+    spec: DataRequest,
+    data_dir: Path | None = None,
+    binning: Binning | None = None,
+    targets: TargetKind | None = "classes",
+) -> Dataset:
     """Load and split a data set.
 
     Parameters
@@ -77,6 +82,8 @@ def load(spec: DataRequest, data_dir: Path | None = None, binning: Binning | Non
         Where to look first for sets that do not ship.
     binning
         How the time of recorded events becomes steps; needed for recordings, and for them alone.
+    targets
+        What the y of own arrays holds: classes, or the values of a regression; None: values where it is of floats.
 
     Raises
     ------
@@ -84,7 +91,7 @@ def load(spec: DataRequest, data_dir: Path | None = None, binning: Binning | Non
         Unknown, missing, damaged or unfit data; its ``path`` is the key of the configuration that named them.
     """
     try:
-        return split(_read(spec, data_dir, binning), spec.limit)
+        return split(_read(spec, data_dir, binning, targets), spec.limit)
     except DataError as error:
         raise DataError(str(error), error.path or ("data", _source(spec))) from None
 
@@ -97,19 +104,23 @@ def from_arrays(
     *,
     limit: int | None = None,
     name: str = "arrays",
+    targets: TargetKind | None = "classes",
 ) -> Dataset:
     """Split own arrays into a data set.
 
     Parameters
     ----------
     x, y
-        Values [N, F], [N, H, W] or [N, C, H, W], ``uint8`` or floats, and classes [N], whole numbers from 0.
+        Values [N, F], [N, H, W] or [N, C, H, W], ``uint8`` or floats, and classes [N], whole numbers from 0, or
+        numbers [N] or [N, K] to be found by regression.
     x_test, y_test
-        The part for testing; without it, a stratified fifth of ``x`` is set aside.
+        The part for testing; without it, a fifth of ``x``, stratified by class, is set aside.
     limit
         At most so many samples for training (validation included) and so many for testing.
     name
         What the set is called in summaries.
+    targets
+        What y holds: ``"classes"``, ``"values"``, or None: values where it is of floats.
 
     Raises
     ------
@@ -118,7 +129,7 @@ def from_arrays(
     """
     given = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}
     arrays = {key: array for key, array in given.items() if array is not None}
-    return split(labelled(arrays, "", name), limit)
+    return split(labelled(arrays, "", name, targets), limit)
 
 
 def _source(spec: DataRequest) -> str:
@@ -154,13 +165,13 @@ def known_sizes(spec: DataRequest) -> tuple[tuple[int, ...], int] | None:
     return info.shape, info.classes
 
 
-def _read(spec: DataRequest, data_dir: Path | None, binning: Binning | None) -> RawSet:
+def _read(spec: DataRequest, data_dir: Path | None, binning: Binning | None, targets: TargetKind | None) -> RawSet:
     if check_binning(spec, binning):
         assert binning is not None
         return _read_recorded(spec, data_dir, binning)
     if spec.npz is not None:
         path = Path(spec.npz)
-        return labelled(read_npz(path), f"{path}: ", path.name)
+        return labelled(read_npz(path), f"{path}: ", path.name, targets)
     if spec.yin_yang is not None or spec.name == "yin-yang":
         return generate_yin_yang(spec.yin_yang or YinYang())
     info = describe(spec.name or "")

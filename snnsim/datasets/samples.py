@@ -14,6 +14,7 @@ from snnsim.datasets.recordings import Recordings
 Values = NDArray[np.uint8] | NDArray[np.float32]
 Stored = Values | Recordings
 Labels = NDArray[np.int64]
+Targets = Labels | NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 
@@ -33,15 +34,20 @@ class Samples:
         [N, *shape], ``uint8`` or ``float32``: the values as stored, to be multiplied by the set's ``scale``; or N
         recordings.
     y
-        [N]: the class of each sample, 0..K-1.
+        [N]: the class of each sample, 0..K-1, ``int64``; or [N, K]: the values that a regression aims at, ``float32``.
     index
         [N]: the row of each sample in the array or file that it comes from. It names the sample's random
         stream, so a sample is encoded alike whichever part or subset it is met in.
     """
 
     x: Stored
-    y: Labels
+    y: Targets
     index: Rows
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether targets are values, not classes."""
+        return self.y.ndim == 2
 
     @property
     def values(self) -> Values:
@@ -65,7 +71,7 @@ class Dataset:
     input_shape
         Shape of one sample.
     classes
-        Number of classes K.
+        Number of classes K, or of values per sample.
     scale
         What values are multiplied by: 1/16 for digits, 1/255 for other ``uint8``, 1 for floats.
     skipped
@@ -91,9 +97,9 @@ class RawSet:
 
     name: str
     x: Stored
-    y: Labels
+    y: Targets
     x_test: Stored | None
-    y_test: Labels | None
+    y_test: Targets | None
     classes: int
     scale: float
     skipped: tuple[str, ...] = ()

@@ -4,7 +4,8 @@ The order is fixed: it depends on the number of samples alone, not on the run's 
 Python and NumPy. Row ``i`` gets the key ``mix(i)`` of SplitMix64 [1]_, and the rows are sorted by their keys.
 
 - Test: the set's own test part; where it has none, ``ceil(N/5)`` rows, stratified: each class gives its share
-  (largest remainders first) from the front of its rows in the fixed order, and keeps at least one row.
+  (largest remainders first) from the front of its rows in the fixed order, and keeps at least one row. Values have
+  no classes: all rows are one.
 - Training rows are put into a second fixed order; ``limit`` keeps the first rows of it.
 - Validation: the last tenth of those (``N // 10``, at least one).
 
@@ -16,7 +17,7 @@ References
 
 import numpy as np
 
-from snnsim.datasets.samples import Dataset, Labels, RawSet, Rows, Samples, Stored
+from snnsim.datasets.samples import Dataset, RawSet, Rows, Samples, Stored, Targets
 from snnsim.errors import DataError
 
 _TEST, _SHUFFLE = 1, 2  # each purpose has an order of its own
@@ -31,8 +32,9 @@ def fixed_order(count: int, purpose: int) -> Rows:
     return np.argsort(z ^ (z >> np.uint64(31))).astype(np.int64, copy=False)
 
 
-def stratified_test_rows(y: Labels) -> Rows:
+def stratified_test_rows(targets: Targets) -> Rows:
     """Choose a fifth of the rows for testing, the classes in the same proportions; in ascending order."""
+    y = targets.astype(np.int64) if targets.ndim == 1 else np.zeros(len(targets), np.int64)
     sizes = np.bincount(y)
     wanted = -(-len(y) // 5)
     quota = np.minimum(sizes * wanted // len(y), np.maximum(sizes - 1, 0))
@@ -69,7 +71,7 @@ def limited_rows(count: int, limit: int | None) -> Rows:
     return np.sort(fixed_order(count, _SHUFFLE)[:limit])
 
 
-def take(x: Stored, y: Labels, rows: Rows) -> Samples:
+def take(x: Stored, y: Targets, rows: Rows) -> Samples:
     """Copy some rows out of a set."""
     return Samples(x[rows], y[rows], rows)
 
@@ -86,9 +88,9 @@ def held_out(raw: RawSet, limit: int | None = None) -> Samples:
         return take(raw.x_test, raw.y_test, limited_rows(len(raw.y_test), limit))
     rows = stratified_test_rows(raw.y)
     if not len(rows):
+        which = "no class has a second sample" if raw.y.ndim == 1 else "there is no second sample"
         raise DataError(
-            f"{raw.name}: no class has a second sample that could be set aside for testing; "
-            "give x_test and y_test, or more samples"
+            f"{raw.name}: {which} that could be set aside for testing; give x_test and y_test, or more samples"
         )
     return take(raw.x, raw.y, rows[limited_rows(len(rows), limit)])
 

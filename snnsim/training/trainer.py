@@ -1,7 +1,7 @@
 """The training loop: epochs of batches, validation, checkpoints."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,10 @@ SHUFFLE_STREAM = 1
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: one row per epoch, as in ``metrics.csv``, and the seconds it took."""
+    """What a training leaves: one row per epoch, as in ``metrics.csv``, and the seconds it took.
+
+    Without classes rows have ``valid_loss`` instead of accuracies.
+    """
 
     rows: list[dict[str, Any]]
     seconds: float
@@ -107,9 +110,9 @@ class Trainer:
             epoch_began = time.perf_counter()
             row = self._epoch(epoch, rows[-1]["synops_per_sample"] if rows else float("nan"))
             row["seconds"] = round(time.perf_counter() - epoch_began, 3)
-            best = max((r["valid_accuracy"] for r in rows), default=-1.0)
+            best = max(map(_score, rows), default=-np.inf)
             rows.append(row)
-            self._save(epoch, rows, time.perf_counter() - began, best=row["valid_accuracy"] > best)
+            self._save(epoch, rows, time.perf_counter() - began, best=_score(row) > best)
             self.on_epoch(rows)
             self.progress.epoch(row)
         if self.settings.keep == "best":
@@ -122,6 +125,7 @@ class Trainer:
         order = np.random.default_rng([self.seed, epoch, SHUFFLE_STREAM]).permutation(len(samples))
         size = self.settings.batch_size
         loss = correct = spikes = seen = 0.0
+        accuracy = float("nan")
         for k in range(self.batches):
             rows = order[k * size : (k + 1) * size]
             batch = batch_input(
@@ -145,17 +149,21 @@ class Trainer:
             self.network.clip_parameters()
             seen += len(rows)
             loss += step.loss * len(rows)
-            correct += step.correct
             spikes += step.spikes
-            self.progress.step(epoch, k + 1, loss / seen, correct / seen, spikes / seen, last_synops)
+            if step.correct is not None:
+                correct += step.correct
+                accuracy = correct / seen
+            self.progress.step(epoch, k + 1, loss / seen, accuracy, spikes / seen, last_synops)
         if not all(np.isfinite(array).all() for array in self.network.parameters.values()):
             raise self._diverged(epoch, "weights became infinite or NaN")
         valid = self._validate()
+        if not np.isfinite(valid.loss):
+            raise self._diverged(epoch, f"the loss on the validation set became {valid.loss}")
+        of_classes = {"train_accuracy": accuracy, "valid_accuracy": valid.accuracy}
         return {
             "epoch": epoch,
             "train_loss": loss / seen,
-            "train_accuracy": correct / seen,
-            "valid_accuracy": valid.accuracy,
+            **({"valid_loss": valid.loss} if valid.accuracy is None else of_classes),
             "spikes_per_sample": valid.spikes_per_sample,
             "synops_per_sample": valid.synops_per_sample,
         }
@@ -193,3 +201,8 @@ class Trainer:
             f"training diverged in epoch {epoch}: {what}; try a smaller learning rate "
             f"(train.optimizer.{name}.lr={self.optimizer.lr / 10:g}) or train.clip_norm=1; {last}"
         )
+
+
+def _score(row: Mapping[str, float]) -> float:
+    """Return what the best epoch has most of: validation accuracy; without classes, least loss."""
+    return row["valid_accuracy"] if "valid_accuracy" in row else -row["valid_loss"]
