@@ -129,6 +129,8 @@ def backward(
     lowest = plan.begin if plan.stem is not None else _first_with_parameters(plan.layers)
     for layer in reversed(plan.layers[lowest:stop]):
         needs_inputs = layer.index > lowest or plan.stem is not None
+        if needs_inputs and isinstance(layer, Affine) and gradient.weights is None:
+            _say_where_needed(plan.layers, layer, micro)
         passed = layer.backward(gradient, micro, gradients[layer.index], needs_inputs)
         if passed is None:
             return None
@@ -136,6 +138,21 @@ def backward(
     if plan.stem is None:
         return None
     return gradient.over_constant().values[:, 0]
+
+
+def _say_where_needed(layers: Sequence[Layer], above: Affine, micro: MicroBatch) -> None:
+    """Tell a layer with weights where the neurons below need its input's gradient, if not everywhere."""
+    below = next(
+        (layer for layer in reversed(layers[: above.index]) if isinstance(layer, Affine | FiringNeurons)), None
+    )
+    needed = below.active(micro) if isinstance(below, FiringNeurons) else None
+    if below is None or needed is None:
+        return
+    for between in layers[below.index + 1 : above.index]:
+        needed = between.needed_through(needed, micro)
+        if needed is None:
+            return
+    micro.needed[above.index] = needed
 
 
 def _readout_gradient(

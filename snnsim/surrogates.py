@@ -28,6 +28,11 @@ class Surrogate:
     code: int
     sharpness: np.float32
 
+    @property
+    def compact(self) -> bool:
+        """Whether the derivative is exactly zero away from the threshold."""
+        return self.code in (neurons.TRIANGLE, neurons.BOXCAR)
+
     @classmethod
     def of(cls, choice: SurrogateChoice) -> "Surrogate":
         """Take a surrogate from its spec."""

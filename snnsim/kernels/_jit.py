@@ -15,4 +15,17 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     No fastmath: it would let the compiler reorder sums (results would differ between machines) and drop checks for
     NaN. A kernel calls only functions of its own file: Numba's cache does not notice an edit elsewhere.
     """
-    return cast("Callable[P, R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function))  # noqa: TID251
+    return _compiled(function, fastmath=False)
+
+
+def dot_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function of dot products: their sums may be taken in another order, as any BLAS does.
+
+    Without that the compiler may not use vectors for a sum. NaN and infinity stay what they are.
+    """
+    return _compiled(function, fastmath={"reassoc", "nsz", "contract"})
+
+
+def _compiled(function: Callable[P, R], fastmath: bool | set[str]) -> Callable[P, R]:
+    jitted = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(function)  # noqa: TID251
+    return cast("Callable[P, R]", jitted)

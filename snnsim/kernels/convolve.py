@@ -9,7 +9,7 @@ order, the outputs that one event reaches with one row of taps are contiguous, a
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.kernels._jit import kernel
+from snnsim.kernels._jit import dot_kernel, kernel
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -227,6 +227,60 @@ def add_weight_gradient(
                                 v = sizes[np.uintp(j)]
                                 for k in range(d.size):
                                     w[k] += v * d[k]
+
+
+@dot_kernel
+def needed_products(
+    starts: IndexArray,
+    channels: IndexArray,
+    rows: IndexArray,
+    ptr: IndexArray,
+    tap: IndexArray,
+    column: IndexArray,
+    length: IndexArray,
+    delta: FloatArray,
+    weight: FloatArray,
+    shape: tuple[int, int, int, int],
+    out: FloatArray,
+) -> None:
+    """Multiply deltas back through the weights where somebody needs it, along the same runs: the input's gradient.
+
+    ``starts`` and ``channels`` list the inputs that are needed, as `sort_by_place` leaves them; ``delta`` and
+    ``weight`` lie as in `add_weight_gradient`; ``out`` [rows, C*H*W] is overwritten, zero where nobody needs it. A
+    product's bits do not depend on which others are needed.
+    """
+    groups, taps, width, outputs = shape
+    height, image = rows.shape
+    columns = ptr.size - 1
+    pixels = delta.shape[1] // (groups * outputs)
+    tap_row = weight.size // height
+    apart = taps * outputs
+    for r in range(starts.shape[0]):
+        at = starts[r]
+        from_row = delta[r]
+        target = out[r]
+        for k in range(target.size):
+            target[k] = NIL
+        for ky in range(height):
+            for g in range(groups):
+                for y in range(image):
+                    oy = rows[ky, y]
+                    if oy < 0:
+                        continue
+                    for x in range(columns):
+                        place = (g * image + y) * columns + x
+                        for j in range(at[place], at[place + 1]):
+                            channel = channels[np.uintp(j)]
+                            total = NIL
+                            for q in range(ptr[x], ptr[x + 1]):
+                                size = np.uintp(length[q] * outputs)
+                                first = np.uintp((g * pixels + oy * width + column[q]) * outputs)
+                                a = np.uintp(ky * tap_row + channel * apart + tap[q] * outputs)
+                                d = from_row[first : first + size]
+                                w = weight[a : a + size]
+                                for k in range(d.size):
+                                    total += w[k] * d[k]
+                            target[np.uintp((channel * image + y) * columns + x)] += total
 
 
 @kernel

@@ -8,7 +8,7 @@ work in a step: decay, input, threshold, reset. A neuron fires where ``u > fire_
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.kernels._jit import kernel
+from snnsim.kernels._jit import dot_kernel, kernel
 
 FloatArray = NDArray[np.float32]
 
@@ -92,6 +92,18 @@ def _add_products(factors: FloatArray, weight: FloatArray, out: FloatArray) -> N
             for j in range(n):
                 out[j] += f0 * w0[j]
             k += 1
+
+
+@dot_kernel
+def _add_needed_products(factors: FloatArray, weight: FloatArray, h: FloatArray, out: FloatArray) -> None:
+    """Add ``weight[j] . factors`` to ``out[j]`` where ``h[j]`` is not zero."""
+    for j in range(out.size):
+        if h[j] != NIL:
+            w = weight[j]
+            total = NIL
+            for k in range(factors.size):
+                total += w[k] * factors[k]
+            out[j] += total
 
 
 @kernel
@@ -263,6 +275,43 @@ def _firing_limits(
 
 
 @kernel
+def find_active(
+    membrane: FloatArray,
+    threshold: FloatArray,
+    fire_above: FloatArray,
+    rho: FloatArray,
+    adaptation: FloatArray,
+    code: int,
+    sharpness: np.float32,
+    state: FloatArray,
+    levels: FloatArray,
+    limits: FloatArray,
+    active: NDArray[np.uint8],
+    words: NDArray[np.uint64],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+) -> None:
+    """Write as events where the surrogate's derivative is not zero: there alone a spike's gradient matters.
+
+    Scratch and arrays as in `backpropagate`; ``active`` and ``words`` as ``fired`` in `integrate_and_fire`; events
+    as there.
+    """
+    samples, steps, n = membrane.shape
+    h, trace = state[0], state[1]
+    total = 0
+    indptr[0] = 0
+    for b in range(samples):
+        if rho.size:
+            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, trace, levels, limits)
+        for t in range(steps):
+            _surrogate(code, sharpness, membrane[b, t], levels[t] if rho.size else threshold, h)
+            for j in range(n):
+                active[j] = h[j] != NIL
+            total = _emit(words, indices, total)
+            indptr[b * steps + t + 1] = total
+
+
+@kernel
 def _rested(reset: int, u: FloatArray, limit: FloatArray, threshold: FloatArray, rest: FloatArray) -> None:
     """Write the membrane after the reset, as the next step's decay meets it."""
     for j in range(rest.size):
@@ -305,8 +354,9 @@ def backpropagate(
     [M, T, N], or [M, 1, N] where it is the same at every step but for the weight. ``extra`` [M, N]. Written:
     ``delta`` [M, T, N] (may be ``spike_gradient``), or nothing where it is empty, and ``delta_sum`` [M, N], its sum
     over time. Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent`` [N, N],
-    here one row per neuron that is *reached*; ``learned`` [3, N], to which the gradients of beta, alpha and threshold
-    are added. Scratch: ``state`` [8, N]; ``levels`` and ``limits`` [T, N] for adaptive neurons.
+    here one row per neuron that is *reached*, or, for surrogates of compact support, per neuron that fires;
+    ``learned`` [3, N], to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8, N];
+    ``levels`` and ``limits`` [T, N] for adaptive neurons.
 
     With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
     and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
@@ -352,7 +402,10 @@ def backpropagate(
             for j in range(n):
                 g[j] = above[j] * weight + more[j]
             if recurrent.size:
-                _add_products(di, recurrent, g)
+                if code in (TRIANGLE, BOXCAR):
+                    _add_needed_products(di, recurrent, h, g)
+                else:
+                    _add_products(di, recurrent, g)
             if rho.size:
                 for j in range(n):
                     g[j] += da[j]

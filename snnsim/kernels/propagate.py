@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.kernels._jit import kernel
+from snnsim.kernels._jit import dot_kernel, kernel
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -92,22 +92,24 @@ def sort_by_input(
     ``starts`` [F + 1] and ``rows`` [at least the events of the chunk] are overwritten, and so is ``order``, unless it
     is empty: the event's place in ``indices``, counted from the chunk's first event. Stable: sums have a fixed order.
     """
+    # Unsigned indices need no check for wrap-around: a third of the time.
     first = indptr[0]
+    one = np.uint64(1)
     keep = order.size > 0
     for i in range(starts.size):
         starts[i] = 0
     for j in range(first, indptr[-1]):
-        starts[indices[j] + 1] += 1
+        starts[np.uint64(indices[j]) + one] += 1
     for i in range(1, starts.size):
         starts[i] += starts[i - 1]
     for r in range(indptr.size - 1):
         for j in range(indptr[r], indptr[r + 1]):
-            i = indices[j]
-            place = starts[i]
+            one_input = np.uint64(indices[j])
+            place = np.uint64(starts[one_input])
             rows[place] = r
             if keep:
                 order[place] = j - first
-            starts[i] = place + 1
+            starts[one_input] += 1
     for i in range(starts.size - 1, 0, -1):
         starts[i] = starts[i - 1]
     starts[0] = 0
@@ -159,6 +161,28 @@ def add_weight_gradient_graded(
             v0 = values[order[j]]
             for k in range(out.size):
                 out[k] += v0 * d0[k]
+
+
+@dot_kernel
+def needed_products(
+    indptr: CountArray, indices: IndexArray, delta: FloatArray, weight: FloatArray, out: FloatArray
+) -> None:
+    """Multiply deltas back through the weights where somebody needs it: ``out[r, i] = delta[r] . weight[i]``.
+
+    Bucket r of ``indptr`` and ``indices`` lists the i of row r, every other place is zero. ``delta`` [rows, N],
+    ``weight`` [F, N], ``out`` [rows, F] (overwritten). A product's bits do not depend on which others are needed.
+    """
+    for r in range(indptr.size - 1):
+        d = delta[r]
+        target = out[r]
+        for k in range(target.size):
+            target[k] = np.float32(0)
+        for j in range(indptr[r], indptr[r + 1]):
+            w = weight[indices[j]]
+            total = np.float32(0)
+            for k in range(d.size):
+                total += w[k] * d[k]
+            target[indices[j]] = total
 
 
 @kernel

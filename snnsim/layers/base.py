@@ -97,7 +97,8 @@ class MicroBatch:
     is None outside of training; ``path`` says how events reach dense layers; ``fan_out[i]`` is that of layer i, where
     counting is asked for, and ``reached[i]`` [N] the synapses that a spike of layer i reaches, where spikes are
     penalised; ``saved`` is what layers keep for the way back; ``extra[i]`` [M, N] is the regularisers' gradient of
-    layer i's spikes, the same at every step.
+    layer i's spikes, the same at every step; ``needed[i]`` lists where somebody needs the gradient of layer i's input,
+    if not everywhere.
     """
 
     samples: int
@@ -110,6 +111,7 @@ class MicroBatch:
     reached: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     saved: dict[int, Any] = field(default_factory=dict)
     extra: dict[int, FloatArray] = field(default_factory=dict)
+    needed: dict[int, Events] = field(default_factory=dict)
 
 
 class Layer(ABC):
@@ -162,6 +164,10 @@ class Layer(ABC):
     def reached_through(self, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many synapses each input reaches through this layer, whose outputs reach ``fan_out``; int64."""
         return fan_out
+
+    def needed_through(self, needed: Events, micro: MicroBatch) -> Events | None:
+        """Return where this layer needs its output's gradient to have its input's at ``needed``; None: everywhere."""
+        return None
 
     def buffer(self, micro: MicroBatch, role: str, shape: Shape, dtype: type = np.float32) -> NDArray[Any]:
         """Return this layer's own buffer for some role."""

@@ -190,8 +190,7 @@ class FiringNeurons(Layer):
             values.alpha,
             values.rho,
             values.adaptation,
-            # Backwards a neuron's delta reaches all that fired into it: one row per neuron that is reached.
-            np.ascontiguousarray(self.parameters["recurrent_weight"]) if self.firing.recurrent else _NO_WEIGHTS,
+            self._rows_back(),
             self.firing.surrogate.code,
             self.firing.surrogate.sharpness,
             self.buffer(micro, "state", (8, n)),
@@ -205,6 +204,49 @@ class FiringNeurons(Layer):
         if self.firing.recurrent:
             self._add_recurrent_gradient(spikes, delta, gradients["recurrent_weight"].T, micro)
         return Gradient(total[:, None] if summed_only else delta, total=total)
+
+    def _rows_back(self) -> FloatArray:
+        """Return the recurrent weights as the way back wants them.
+
+        A neuron's delta reaches all that fired into it, in one row per neuron that is reached; where few derivatives
+        are not zero, it is gathered for those alone, in one row per neuron that fired.
+        """
+        if not self.firing.recurrent or self.firing.surrogate.compact:
+            return self._recurrent_rows
+        return np.ascontiguousarray(self.parameters["recurrent_weight"])
+
+    def active(self, micro: MicroBatch) -> Events | None:
+        """Return where the surrogate's derivative is not zero; None unless it has compact support.
+
+        Nowhere else does the gradient of a spike matter (cf. Perez-Nieves & Goodman, NeurIPS 2021, arXiv:2105.08810,
+        who leave out what is small; here nothing that counts is left out).
+        """
+        if not self.firing.surrogate.compact:
+            return None
+        membrane = micro.saved[self.index][0]
+        count, steps, n = membrane.shape
+        values = self.values
+        adapted = (steps if self.firing.rho is not None else 0, n)
+        flags = self.buffer(micro, "active flags", (-(-n // 64) * 64,), np.uint8)
+        indptr = np.empty(count * steps + 1, np.int64)
+        indices = self.buffer(micro, "active", (micro.size * steps * n,), np.int32)
+        neurons.find_active(
+            membrane,
+            values.threshold,
+            values.fire_above,
+            values.rho,
+            values.adaptation,
+            self.firing.surrogate.code,
+            self.firing.surrogate.sharpness,
+            self.buffer(micro, "state", (8, n)),
+            self.buffer(micro, "levels", adapted),
+            self.buffer(micro, "limits", adapted),
+            flags,
+            flags.view(np.uint64),
+            indptr,
+            indices,
+        )
+        return Events(indptr, indices[: indptr[-1]], None, steps, count, self.out_shape)
 
     def _add_recurrent_gradient(self, spikes: Events, delta: FloatArray, rows: FloatArray, micro: MicroBatch) -> None:
         late = self._delivered_late(spikes)

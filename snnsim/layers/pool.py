@@ -36,6 +36,14 @@ class _Pool(Layer):
         sums = np.concatenate([[0], np.cumsum(fan_out[self._windows])])
         return np.asarray(sums[self._ptr[1:]] - sums[self._ptr[:-1]], np.int64)
 
+    def needed_through(self, needed: Events, micro: MicroBatch) -> Events:
+        """Return the windows in which any input's gradient is needed."""
+        indptr = np.empty(needed.indptr.size, np.int64)
+        indices = self.buffer(micro, "needed", (micro.size * micro.steps * self.size,), np.int32)
+        flags = self.buffer(micro, "flags", (self.size,), np.uint8)
+        pool.merge_events(needed.indptr, needed.indices, self._ptr, self._windows, flags, indptr, indices)
+        return Events(indptr, indices[: indptr[-1]], None, needed.num_steps, needed.batch, self.out_shape)
+
     def _pooled(self, micro: MicroBatch, events: Events, graded: bool) -> Pooled:
         most = micro.size * micro.steps * self.size
         indptr = np.empty(events.indptr.size, np.int64)

@@ -41,6 +41,10 @@ class Flatten(Layer):
         """Pass the gradient on."""
         return gradient
 
+    def needed_through(self, needed: Events, micro: MicroBatch) -> Events:
+        """Return the same places."""
+        return needed
+
 
 class Relu(Layer):
     """``max(0, x)``, for ANNs."""
@@ -108,3 +112,7 @@ class Dropout(Layer):
         if mask is None:
             return gradient
         return Gradient(gradient.values * mask[:, None], gradient.weights)
+
+    def needed_through(self, needed: Events, micro: MicroBatch) -> Events:
+        """Return the same places, dropped ones too."""
+        return needed

@@ -102,6 +102,9 @@ def expected_states(cell: Cells, reset: int) -> States:
     return states
 
 
+COMPACT = (neurons.TRIANGLE, neurons.BOXCAR)
+
+
 def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]:
     """Run the kernel on scratch full of rubbish, its indices in a buffer with a guard behind the documented size."""
     samples, _, n = cell.current.shape
@@ -254,7 +257,8 @@ def test_backpropagate(
         reset,
         detach,
         *cell.values,
-        np.ascontiguousarray(cell.recurrent.T),
+        # Where support is compact, one row per neuron that fires; otherwise per neuron that is reached.
+        cell.recurrent if surrogate[0] in COMPACT else np.ascontiguousarray(cell.recurrent.T),
         surrogate[0],
         np.float32(next(iter(surrogate[1].values()))),
         np.full((8, n), np.nan, np.float32),
