@@ -123,7 +123,7 @@ class Engine:
             signal = batch.signal(start, stop, micro.workspace) if stem is None else Analog(stem[start:stop, None])
             result = forward(plan, signal, micro, with_steps=False)
             part = slice(start, stop)
-            terms[part], gradients = self._loss(result, targets[part], loss, penalties, batch, micro)
+            terms[part], gradients = self._loss(result, targets[part], loss.for_samples(part), penalties, batch, micro)
             if classifies:
                 correct[part] = loss.answers(result.logits, result.step_logits) == targets[part]
             spikes[part] = _spikes(result, self.layers, stop - start)

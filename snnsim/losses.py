@@ -38,14 +38,18 @@ class Loss(ABC):
     """
 
     name: ClassVar[str]
-    per_step: ClassVar[bool] = False
-    needs_spikes: ClassVar[bool] = False
-    needs_counts: ClassVar[bool] = False
+    per_step: bool = False
+    needs_spikes: bool = False
+    needs_counts: bool = False
     takes_values: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, z: Float64Array, targets: Targets, steps: int) -> tuple[Float64Array, Float64Array]:
         """Return the samples' terms [M] and the gradient of each, in the shape of ``z``."""
+
+    def for_samples(self, part: slice) -> "Loss":
+        """Return the loss of some of a batch's samples: itself, unless it knows more of them than their targets."""
+        return self
 
     def answers(self, logits: FloatArray, step_logits: FloatArray | None) -> Labels:
         """Return the class that a network trained by this loss names, int64 [M]: that of the largest logit.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from snnsim.distillation import Distillation, checked_teacher, taught_loss
 from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.engine import Engine, logit_factor
 from snnsim.errors import InputError
@@ -16,12 +17,12 @@ from snnsim.events import Events, as_float32
 from snnsim.execution import SLOTS, micro_batch_size, thread_count
 from snnsim.layers import Dense, FiringNeurons, Flatten, Layer, LeakyIntegrators, Shape, build_layers
 from snnsim.layers.base import FloatArray, SampleKeys
-from snnsim.losses import Loss, Targets, checked_targets, make_loss
+from snnsim.losses import Loss, Targets, checked_targets
 from snnsim.model_file import StoredModel, read_model, write_model
 from snnsim.passes import parameters_of
 from snnsim.regularizers import Penalties, make_penalties
 from snnsim.results import BatchRun, BatchStep, join
-from snnsim.spec import LayerChoice, LossChoice, RegularizerChoice, parse, parse_network
+from snnsim.spec import LayerChoice, RegularizerChoice, TaughtLossChoice, parse, parse_network
 
 RECORDABLE = frozenset({"spikes", "membrane"})
 PATHS = ("auto", "events", "dense")
@@ -161,7 +162,10 @@ class Network:
         labels
             Classes, integers [B]; for the loss ``mse`` also values, floats [B, K].
         loss, regularizers
-            Maps of the network language: ``{"cross_entropy": {}}``, ``[{"spike_l1": {"weight": 1e-4}}]``.
+            Maps of the network language: ``{"cross_entropy": {}}``, ``[{"spike_l1": {"weight": 1e-4}}]``. The map
+            ``{"distill": {"teacher_temperature": 8, ...}}`` weighs the labels' cross entropy against a teacher.
+        teacher_logits
+            For ``distill``: the teacher's logits of the batch, [B, K].
         epoch, samples
             Key the dropout masks, with the network's seed: the samples' numbers [B], by default 0 to B - 1.
 
@@ -176,18 +180,19 @@ class Network:
         InputError
             A shape, value or option that does not fit.
         """
-        chosen = make_loss(parse(LossChoice, loss, ("loss",)))
+        chosen = taught_loss(parse(TaughtLossChoice, loss, ("loss",)))
         penalties = make_penalties(
             [parse(RegularizerChoice, value, ("regularizers", k)) for k, value in enumerate(regularizers)]
         )
-        if teacher_logits is not None:
-            raise InputError("teacher_logits: this loss takes none")
         size = np.asarray(labels).shape[0] if np.ndim(labels) else 0
         numbers = np.arange(size) if samples is None else np.asarray(samples)
         if numbers.shape != (size,) or numbers.dtype.kind not in "iu":
             raise InputError(f"samples: must be {size} whole numbers, one per label (got {numbers!r})")
         batch = self._input(x, input_coding, num_steps, SampleKeys(self.seed, epoch, numbers.astype(np.int64)))
         targets = checked_targets(labels, batch.batch, self.classes, chosen)
+        teacher = checked_teacher(teacher_logits, batch.batch, self.classes, chosen)
+        if isinstance(chosen, Distillation):
+            chosen = chosen.taught(teacher)
         step = self.train_step(batch, targets, chosen, penalties, threads=threads)
         return step.loss, {name: array.copy("K") for name, array in step.gradients.items()}
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "reference_cases"
-INPUTS = ("x", "y", "grad_sequence")
+INPUTS = ("x", "y", "grad_sequence", "teacher_logits", "student_logits", "student_step_logits")
 
 
 @dataclass(frozen=True, eq=False)

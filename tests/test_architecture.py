@@ -17,6 +17,7 @@ LEVELS: list[set[str]] = [
     {"errors", "__init__"},
     {"kernels", "files", "memory", "execution", "events", "spec", "progress", "models", "data", "profiles"},
     {"accounting", "surrogates", "losses", "model_file"},
+    {"distillation"},
     {"layers"},
     {"augment", "encoders", "passes", "regularizers", "results"},
     {"engine"},

@@ -59,7 +59,11 @@ def test_gradients(case: Case) -> None:
     """Forward pass, loss and every gradient agree."""
     assert_forward(case)
     loss, gradients = network_of(case).loss_and_gradients(
-        case.inputs["x"], case.inputs["y"], loss=case.meta["loss"], input_coding=case.meta["input_coding"]
+        case.inputs["x"],
+        case.inputs["y"],
+        loss=case.meta["loss"],
+        teacher_logits=case.inputs.get("teacher_logits"),
+        input_coding=case.meta["input_coding"],
     )
     assert loss == pytest.approx(float(case.expected["loss"]), rel=case.tolerance("loss"))
     expected = case.below("grad")

@@ -12,6 +12,15 @@ from pydantic import ValidationError
 from snnsim.errors import ConfigError, KeyPath
 from snnsim.spec.choices import Choice, Spec, nearest, show, spec_kind
 from snnsim.spec.data import Randman, YinYang
+from snnsim.spec.distillation import (
+    Decoupled,
+    Distill,
+    HeadTail,
+    LogitStandardisation,
+    PerStep,
+    TaughtLossChoice,
+    TemporalSelf,
+)
 from snnsim.spec.encoding import Delta, Direct, EncoderChoice, Latency, Rate, RecordedEvents
 from snnsim.spec.faults import Fault, faults
 from snnsim.spec.layers import (
@@ -75,25 +84,30 @@ __all__ = [
     "CountMse",
     "CrossEntropy",
     "CubaLif",
+    "Decoupled",
     "Delta",
     "Dense",
     "Direct",
+    "Distill",
     "Dropout",
     "EncoderChoice",
     "FastSigmoid",
     "Fault",
     "FirstSpikeCrossEntropy",
     "Flatten",
+    "HeadTail",
     "If",
     "Latency",
     "LayerChoice",
     "Li",
     "Lif",
     "LogitL2",
+    "LogitStandardisation",
     "LossChoice",
     "MaxPool2d",
     "Mse",
     "OptimizerChoice",
+    "PerStep",
     "Randman",
     "Rate",
     "RateLower",
@@ -113,6 +127,8 @@ __all__ = [
     "SuperSpike",
     "SurrogateChoice",
     "Synops",
+    "TaughtLossChoice",
+    "TemporalSelf",
     "Triangle",
     "YinYang",
     "faults",
