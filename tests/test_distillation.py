@@ -110,7 +110,8 @@ def test_head_and_tail(seed: int, classes: int) -> None:
             return np.array([(p * np.log(p / q)).sum(), (q * np.log(q / p)).sum()])
 
         q = np.exp(z[b] / 2) / np.exp(z[b] / 2).sum()
-        head, reached = [], 0.0
+        head: list[int] = []
+        reached = 0.0
         for k in np.argsort(-p, kind="stable"):
             reached += p[k]
             if head and reached > 0.5:
