@@ -18,9 +18,10 @@ from snnsim import __version__, datasets
 from snnsim.accounting import COUNTERS
 from snnsim.config import Config, LoadedConfig, dump_yaml
 from snnsim.datasets import Dataset
+from snnsim.distillation import make_distillation
 from snnsim.encoders import encoded_shape, encoded_steps
 from snnsim.energy import LayerCost, load_profile
-from snnsim.errors import InputError, KeyPath, RunInterrupted
+from snnsim.errors import InputError, KeyPath, RunInterrupted, key_name
 from snnsim.evaluation import Evaluation, evaluate
 from snnsim.execution import thread_count
 from snnsim.files import write_text
@@ -31,6 +32,7 @@ from snnsim.network import Network
 from snnsim.progress import Progress, Silent
 from snnsim.recorded import binning, data_notes, data_summary, settle_steps
 from snnsim.run_directory import Logged, RunDirectory
+from snnsim.teachers import Teacher, stored_logits, trained_teacher
 from snnsim.training.checkpoint import read_checkpoint
 from snnsim.training.trainer import Trained, Trainer
 
@@ -68,6 +70,8 @@ def prepare(loaded: LoadedConfig, data_dir: Path | None = None) -> Prepared:
         dataset = datasets.load(config.data, data_dir, binning(config.encoder), config.targets)
         config = _settled(config, dataset)
         network = build_network(config, dataset.input_shape, dataset.classes)
+        if config.teacher is not None and config.teacher.network is not None:
+            _of_teacher(config.of_teacher(), dataset)
     except InputError as error:
         raise (loaded.explain(error) if error.path else error) from None
     return Prepared(config, dataset, network)
@@ -118,6 +122,8 @@ def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -
             ("network", sized, network.layers[sized].name),
         )
     network.check_loss(loss)
+    if config.distill is not None:
+        make_distillation(config.distill, loss)
     steps = encoded_steps(config.encoder, sample_shape)
     if steps is not None:
         require_memory(network.training_bytes(steps), ("encoder", config.encoder.name, "num_steps"))
@@ -202,10 +208,44 @@ def run_experiment(
     return folder.path
 
 
+def _taught(
+    prepared: Prepared, folder: RunDirectory, filename: str, threads: int | None, progress: Logged
+) -> Teacher | None:
+    """Return what the teacher says; one that is still a network is trained first, as a run of its own."""
+    config, dataset = prepared.config, prepared.dataset
+    if config.teacher is None:
+        return None
+    classes = prepared.network.classes
+    if config.teacher.logits is not None:
+        return stored_logits(Path(config.teacher.logits), dataset, classes)
+    if config.teacher.run is not None:
+        return trained_teacher(Path(config.teacher.run), config, dataset, classes, threads)
+    teacher = RunDirectory(folder.path / "teacher")
+    if not teacher.finished:
+        progress.note("training the teacher")
+        theirs = config.of_teacher()
+        network = _of_teacher(theirs, dataset)
+        teacher.create(dump_yaml(theirs.resolved()))
+        _train_and_test(Prepared(theirs, dataset, network), teacher, filename, threads, progress)
+        progress.note("training the student")
+    return trained_teacher(teacher.path, config, dataset, classes, threads)
+
+
+def _of_teacher(theirs: Config, dataset: Dataset) -> Network:
+    """Build the teacher's network; an error says where in the teacher's section."""
+    try:
+        return build_network(theirs, dataset.input_shape, dataset.classes)
+    except InputError as error:
+        where = error.path if error.path and error.path[0] not in ("network", "encoder", "train") else None
+        said = str(error).removeprefix(f"{key_name(error.path)}: ") if error.path else str(error)
+        raise InputError(said, where or ("teacher", *error.path)) from None
+
+
 def _train_and_test(
     prepared: Prepared, folder: RunDirectory, filename: str, threads: int | None, progress: Logged
 ) -> None:
     config, dataset, network = prepared.config, prepared.dataset, prepared.network
+    teacher = _taught(prepared, folder, filename, threads, progress)
     trainer = Trainer(
         network,
         dataset,
@@ -217,6 +257,8 @@ def _train_and_test(
         progress=progress,
         on_epoch=lambda rows: write_text(folder.path / "metrics.csv", _csv(_metrics(dataset), rows)),
         shift=config.data.augment.shift,
+        distill=config.distill,
+        teacher=None if teacher is None else teacher.logits,
     )
     for note in data_notes(dataset.skipped, [dataset.train, dataset.valid, dataset.test], config.encoder):
         progress.warn(note)
@@ -240,7 +282,7 @@ def _train_and_test(
     from snnsim.report import write_report
 
     draw_figures(folder.figures, prepared.network, dataset, config, trained.rows, result, threads)
-    summary = _summary(prepared, filename, trained, result)
+    summary = _summary(prepared, filename, trained, result, teacher)
     write_text(folder.path / "summary.json", json.dumps(summary, indent=2) + "\n")
     reached = f"loss {result.loss:.4g}" if result.accuracy is None else f"accuracy {result.accuracy:.2%}"
     progress.record(f"test {reached}")
@@ -260,7 +302,7 @@ def _default_folder(name: str) -> Path:
 
 
 def _interrupted(folder: RunDirectory) -> str:
-    if (folder.checkpoints / "last.npz").exists():
+    if any((path / "checkpoints" / "last.npz").exists() for path in (folder.path, folder.path / "teacher")):
         return f"interrupted; the last checkpoint is kept: go on with --out {folder.path} --resume"
     return "interrupted before the first epoch ended; nothing to go on from"
 
@@ -272,7 +314,9 @@ def _settings(config: Config) -> dict[str, Any]:
     return settings | {"train": {"loss": resolved["train"]["loss"]}}
 
 
-def _summary(prepared: Prepared, filename: str, trained: Trained, result: Evaluation) -> dict[str, Any]:
+def _summary(
+    prepared: Prepared, filename: str, trained: Trained, result: Evaluation, teacher: Teacher | None
+) -> dict[str, Any]:
     config, dataset, network = prepared.config, prepared.dataset, prepared.network
     profile = load_profile(config.energy.profile)
     seen = len(dataset.train) * config.train.epochs
@@ -301,8 +345,8 @@ def _summary(prepared: Prepared, filename: str, trained: Trained, result: Evalua
             "joules_per_sample": profile.network_joules(layer_costs(network, result)) / result.samples,
             "estimate": True,
         },
-        "teacher": None,
-        "distill": None,
+        "teacher": None if teacher is None else {"accuracy": teacher.accuracy},
+        "distill": None if config.distill is None else config.distill.resolved(),
         "train": {
             "epochs": config.train.epochs,
             "seconds": round(trained.seconds, 3),

@@ -25,6 +25,7 @@ LEVELS: list[set[str]] = [
     {"config", "energy"},
     {"datasets"},
     {"evaluation", "recorded"},
+    {"teachers"},
     {"training"},
     {"plot_style", "plots", "report"},
     {"answer_plots"},

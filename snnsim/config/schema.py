@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from snnsim.spec import (
+    Distill,
     EncoderChoice,
     LayerChoice,
     LossChoice,
@@ -23,6 +24,7 @@ DatasetName = Literal["digits", "mnist", "fashion-mnist", "nmnist", "yin-yang", 
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 
 FilePath = Annotated[str, Field(min_length=1)]
+NEURONS = ("lif", "if", "cuba_lif", "alif", "li")
 SOURCES = ("name", "npz", "events", "yin-yang", "randman")
 
 
@@ -125,6 +127,34 @@ class TrainSpec(Spec):
         return _absolute(super().resolved(), "init")
 
 
+class TeacherSpec(Spec):
+    """Who teaches: a network to be trained first, a finished run, or logits in a file."""
+
+    network: Annotated[list[LayerChoice], Field(min_length=1)] | None = None
+    encoder: EncoderChoice | None = Field(
+        default=None, description="of a network; by default the student's, and an ANN sees the data as they are"
+    )
+    train: TrainSpec = Field(default_factory=TrainSpec, description="of a network")
+    run: FilePath | None = Field(default=None, description="run folder or model file")
+    logits: FilePath | None = Field(
+        default=None, description=".npy file of logits [rows, outputs], a row for every row of the training set's file"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "TeacherSpec":
+        given = [kind for kind in ("network", "run", "logits") if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise rule(f"give one of network, run and logits (got {' and '.join(given) or 'none'})")
+        if self.network is None and self.model_fields_set & {"encoder", "train"}:
+            raise rule("encoder and train go with network, a teacher that is still to be trained")
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain data; paths are made absolute, and only a network is trained."""
+        data = _absolute(_absolute(super().resolved(), "run"), "logits")
+        return data if self.network is not None else {key: data[key] for key in data if key != "train"}
+
+
 class EnergySpec(Spec):
     """What an operation costs."""
 
@@ -145,7 +175,34 @@ class Config(Spec):
     encoder: EncoderChoice = Field(default_factory=lambda: EncoderChoice.of("direct"))
     network: list[LayerChoice] = Field(min_length=1)
     train: TrainSpec = Field(default_factory=TrainSpec)
+    teacher: TeacherSpec | None = None
+    distill: Distill | None = Field(default=None, validate_default=True)
     energy: EnergySpec = Field(default_factory=EnergySpec)
+
+    @field_validator("distill")
+    @classmethod
+    def _with_teacher(cls, value: Distill | None, info: ValidationInfo) -> Distill | None:
+        if "teacher" not in info.data:
+            return value  # its own fault is reported
+        taught = info.data["teacher"] is not None
+        if value is None and taught:
+            raise rule("must say how to learn from the teacher, for example {teacher_temperature: 8}")
+        if value is not None and value.needs_teacher and not taught:
+            raise rule("needs a teacher: a network to train, a run, or logits")
+        if value is not None and not value.needs_teacher and taught:
+            raise rule(f"method {value.method.name if value.method else ''} learns from no teacher: leave teacher out")
+        return value
+
+    def of_teacher(self) -> "Config":
+        """Return the configuration by which the teacher's network is trained."""
+        teacher = self.teacher
+        assert teacher is not None
+        assert teacher.network is not None
+        spikes = any(layer.name in NEURONS for layer in teacher.network)
+        as_they_are = EncoderChoice.of({"direct": {"num_steps": 1}})
+        seen = self.encoder if spikes or self.encoder.events is not None else as_they_are
+        changed = {"network": teacher.network, "train": teacher.train, "encoder": teacher.encoder or seen}
+        return self.model_copy(update=changed | {"teacher": None, "distill": None})
 
     @property
     def targets(self) -> Literal["classes", "values"] | None:

@@ -68,6 +68,10 @@ class Distill(Spec):
     student_temperature: Positive = 1.0
     alpha: Unit = 0.9
     scale: Scale = Field(default="ts^2", description="the factor c, from the student's (ts) and the teacher's (tt)")
+    final_teacher_temperature: Positive | None = Field(
+        default=None, description="the teacher's temperature of the last epoch; it moves there epoch by epoch, linearly"
+    )
+    final_student_temperature: Positive | None = Field(default=None, description="likewise the student's")
     method: MethodChoice | None = Field(default=None, description="instead of the divergence with two temperatures")
 
     @field_validator("scale", mode="before")
@@ -79,13 +83,26 @@ class Distill(Spec):
     def _of_one_method(self) -> "Distill":
         if self.method is None:
             return self
-        unused = {"teacher_temperature", "student_temperature", "scale"}
+        unused = {"scale", *(f"{when}{who}_temperature" for when in ("", "final_") for who in ("teacher", "student"))}
         if self.method.name == "per_step":
             unused.add("alpha")
         given = sorted(unused & self.model_fields_set)
         if given:
             raise rule(f"method {self.method.name} has options of its own in place of {', '.join(given)}")
         return self
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether the method looks at a teacher's logits."""
+        return self.method is None or self.method.name != "temporal_self"
+
+    def at(self, part: float) -> "Distill":
+        """Return the options with the temperatures of a part of the way, 0 in the first and 1 in the last epoch."""
+        changed: dict[str, object] = {"final_teacher_temperature": None, "final_student_temperature": None}
+        for who in ("teacher", "student"):
+            first, last = getattr(self, f"{who}_temperature"), getattr(self, f"final_{who}_temperature")
+            changed[f"{who}_temperature"] = first if last is None else first + (last - first) * part
+        return self.model_copy(update=changed)
 
 
 class TaughtLossChoice(LossChoice):

@@ -10,13 +10,15 @@ import numpy as np
 
 from snnsim.config import TrainSpec
 from snnsim.datasets import Dataset
+from snnsim.distillation import Distillation, make_distillation
 from snnsim.errors import DivergedError
 from snnsim.evaluation import Evaluation, batch_input, evaluate
+from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
 from snnsim.network import Network
 from snnsim.progress import Progress
 from snnsim.regularizers import make_penalties
-from snnsim.spec import EncoderChoice
+from snnsim.spec import Distill, EncoderChoice
 from snnsim.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from snnsim.training.optimizers import clip_norm, make_optimizer
 from snnsim.training.schedules import learning_rate
@@ -54,6 +56,9 @@ class Trainer:
         Workers; changes no bit of the result.
     shift
         Every epoch moves each sample by up to so many pixels along each axis.
+    distill, teacher
+        How to learn from a teacher, and its logits of the training samples, float32 [N, K]. Validation measures the
+        loss of the labels alone.
     """
 
     def __init__(
@@ -69,6 +74,8 @@ class Trainer:
         progress: Progress,
         on_epoch: Callable[[list[dict[str, Any]]], None],
         shift: int = 0,
+        distill: Distill | None = None,
+        teacher: FloatArray | None = None,
     ) -> None:
         self.network = network
         self.dataset = dataset
@@ -81,6 +88,8 @@ class Trainer:
         self.on_epoch = on_epoch
         self.shift = shift
         self.loss = make_loss(settings.loss)
+        self.distill = distill
+        self.teacher = teacher
         self.penalties = make_penalties(settings.regularizers)
         network.check_loss(self.loss)
         self.optimizer = make_optimizer(settings.optimizer, network.parameters)
@@ -124,6 +133,7 @@ class Trainer:
         samples = self.dataset.train
         order = np.random.default_rng([self.seed, epoch, SHUFFLE_STREAM]).permutation(len(samples))
         size = self.settings.batch_size
+        lesson = self._lesson(epoch)
         loss = correct = spikes = seen = 0.0
         accuracy = float("nan")
         for k in range(self.batches):
@@ -138,7 +148,10 @@ class Trainer:
                 epoch=epoch,
                 shift=self.shift,
             )
-            step = self.network.train_step(batch, samples.y[rows], self.loss, self.penalties, threads=self.threads)
+            loss_now = self.loss
+            if lesson is not None:
+                loss_now = lesson.taught(None if self.teacher is None else self.teacher[rows])
+            step = self.network.train_step(batch, samples.y[rows], loss_now, self.penalties, threads=self.threads)
             if not np.isfinite(step.loss):
                 raise self._diverged(epoch, f"the loss became {step.loss} in step {k + 1}")
             if self.settings.clip_norm is not None:
@@ -167,6 +180,13 @@ class Trainer:
             "spikes_per_sample": valid.spikes_per_sample,
             "synops_per_sample": valid.synops_per_sample,
         }
+
+    def _lesson(self, epoch: int) -> Distillation | None:
+        """Return the loss against the teacher at an epoch's temperatures."""
+        if self.distill is None:
+            return None
+        part = (epoch - 1) / max(self.settings.epochs - 1, 1)
+        return make_distillation(self.distill.at(part), self.loss)
 
     def _validate(self) -> Evaluation:
         result = evaluate(
