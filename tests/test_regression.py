@@ -74,6 +74,10 @@ def test_a_trained_regression_gives_values() -> None:
     assert (whole["accuracy"], whole["samples"]) == (None, 150)
     assert whole["loss"] == pytest.approx(mean_squared_error(outputs, Y), rel=1e-12)
     assert evaluate_model(found, ["data.npz=own.npz"])["test"] == summary(found)["test"]
+    with pytest.raises(InputError, match="cross_entropy needs classes"):
+        evaluate_model(found, ["train.loss=cross_entropy"])
+    with pytest.raises(InputError, match="needs a firing last layer"):
+        predict_model(found, "own.npz", ["train.loss=first_spike_cross_entropy"])
     for data, message in (("bare.npz", "has no labels"), ("wide.npz", "targets of size 3, the network 2 outputs")):
         np.savez("wide.npz", x=X, y=np.ones((150, 3)))
         with pytest.raises(InputError, match=message):
@@ -169,6 +173,7 @@ def load_labels() -> np.ndarray:
         (Y, ["train.loss=cross_entropy"], r"own\.yaml:1:13: .* y: must be one class .* take train\.loss=mse"),
         (Y[:, 0], ["train.loss=cross_entropy"], r"y\[0\] is .*; labels must be whole .* take train\.loss=mse"),
         (Y, ["train.loss=cross_entropy", "data.targets=values"], "cross_entropy needs classes; .* take mse"),
+        (Y, ["train={epochs: 2}", "data.targets=values"], "cross_entropy needs classes; .* take mse"),
         (np.where(np.arange(300).reshape(150, 2) == 7, np.nan, Y), [], r"y\[3, 1\] is nan; values must be finite"),
         (np.where(np.arange(150) == 7, 1e300, Y[:, 0]), [], r"y\[7\] is 1e\+300; values must be finite"),
         (Y[:9], [], "y: 9 targets for 150 samples"),
