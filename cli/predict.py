@@ -19,7 +19,10 @@ from .options import data_dir_option, skip_bad_option, threads_option, with_skip
 def predict(
     model: Path, data: str, out: Path | None, threads: int | None, data_dir: Path | None, skip_bad: bool
 ) -> None:
-    """Classify samples: the class and the logits of each, as CSV; of a regression its outputs alone."""
+    """Classify samples: the class and the logits of each, as CSV.
+
+    Of a regression, its outputs.
+    """
     from snnsim import inference
     from snnsim.files import write_text
 

@@ -69,21 +69,21 @@ def outputs_against_targets(targets: ArrayLike, outputs: ArrayLike) -> Figure:
     Parameters
     ----------
     targets, outputs
-        [N, K]. Up to four outputs have a colour each.
+        [N, K], N at least 1. Up to four outputs have a colour each.
     """
     true, found = as_matrix(targets), as_matrix(outputs)
     count = true.shape[1]
     figure = style.figure_of(5.6, style.SQUARE)
     axes = figure.add_subplot()
-    ends = (min(true.min(), found.min()), max(true.max(), found.max())) if true.size else (0.0, 1.0)
+    ends = (min(true.min(), found.min()), max(true.max(), found.max()))
     axes.axline((ends[0], ends[0]), slope=1, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)))
-    size = float(np.clip(4000 / max(true.size, 1), 2, 20))
+    size = float(np.clip(4000 / true.size, 2, 20))
     for k in range(count):
         colour = COLOURS[k] if count <= len(COLOURS) else style.BLUE
         axes.scatter(true[:, k], found[:, k], s=size, color=colour, alpha=0.6, linewidths=0, label=f"output {k}")
     margin = 0.04 * (ends[1] - ends[0]) or 1.0
     axes.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(ends[0] - margin, ends[1] + margin), aspect="equal")
-    error = f"mean squared error {np.square(true - found).mean():.3g}" if true.size else "no samples"
+    error = f"mean squared error {np.square(true - found).mean():.3g}"
     axes.set(title=f"Predicted against true: {error}", xlabel="true value", ylabel="predicted value")
     axes.grid()
     if 1 < count <= len(COLOURS):

@@ -110,8 +110,7 @@ def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -
         )
     network = Network(config.network, encoded_shape(config.encoder, sample_shape), config.seed)
     loss = make_loss(config.train.loss)
-    if config.targets == "values" and not loss.takes_values:
-        raise InputError(f"{loss.name} needs classes; for targets that are values take mse", ("train", "loss"))
+    network.check_loss(loss, values=config.targets == "values")
     if network.classes != classes:
         sized = max(layer.index for layer in network.layers if layer.parameters)
         what = f"targets of size {classes}" if config.targets == "values" else f"{classes} classes"
@@ -121,7 +120,6 @@ def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -
             f"the network ends in {network.classes} outputs, the data have {what}{hint}",
             ("network", sized, network.layers[sized].name),
         )
-    network.check_loss(loss)
     if config.distill is not None:
         make_distillation(config.distill, loss)
     steps = encoded_steps(config.encoder, sample_shape)

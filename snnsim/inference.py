@@ -136,6 +136,8 @@ def evaluate_model(
         samples, scale, skipped = _first(dataset.test, limit), dataset.scale, dataset.skipped
         decisive = [dataset.train, dataset.valid]
     encoder = settle_steps(config.encoder, decisive or [samples])
+    loss = make_loss(config.train.loss)
+    network.check_loss(loss, values=samples.is_regression)
     _check_targets(config, samples, network)
     _check_shape(encoder, samples, network)
     for note in data_notes(skipped, [samples], encoder):
@@ -145,7 +147,7 @@ def evaluate_model(
         samples,
         scale=scale,
         encoder=encoder,
-        loss=make_loss(config.train.loss),
+        loss=loss,
         seed=config.seed,
         threads=threads,
     )
@@ -173,6 +175,7 @@ def predict_model(
     for note in data_notes(inputs.skipped, [samples], encoder):
         warn(note)
     loss = make_loss(config.train.loss)
+    network.check_loss(loss)
     classes, parts = [], []
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)

@@ -206,7 +206,7 @@ class Network:
         threads: int | None = None,
     ) -> BatchStep:
         """Run an encoded batch forwards and back; the gradients are the network's own buffers."""
-        self.check_loss(loss)
+        self.check_loss(loss, values=targets.ndim == 2)
         return self._engine.loss_and_gradients(
             self._summed(batch), targets, loss, penalties, threads=thread_count(threads)
         )
@@ -237,14 +237,18 @@ class Network:
             if isinstance(layer, FiringNeurons):
                 layer.clip()
 
-    def check_loss(self, loss: Loss) -> None:
-        """Check that a loss fits the readout.
+    def check_loss(self, loss: Loss, *, values: bool = False) -> None:
+        """Check that a loss fits the readout and the targets, which are classes or values.
 
         Raises
         ------
         InputError
-            A loss on spikes with a readout that does not fire.
+            A loss on spikes with a readout that does not fire, or one on classes where there are values.
         """
+        if values and not loss.takes_values:
+            raise InputError(
+                f"{loss.name} needs classes; for targets that are values take mse", ("train", "loss", loss.name)
+            )
         if loss.needs_spikes and not self.layers[-1].fires:
             raise InputError(
                 f"{loss.name} needs a firing last layer with readout: count or rate",

@@ -29,6 +29,11 @@ def epochs(count: int) -> list[dict[str, Any]]:
     ]
 
 
+def losses(count: int) -> list[dict[str, Any]]:
+    """Rows of a regression: no accuracies."""
+    return [row | {"train_accuracy": "", "train_loss": 0.5, "valid_loss": "0.25"} for row in epochs(count)]
+
+
 def spikes(steps: int, neurons: int, rate: float = 0.1) -> np.ndarray:
     return (RNG.random((steps, neurons)) < rate).astype(np.uint8)
 
@@ -54,6 +59,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "confusion of two": lambda: answer_plots.confusion_matrix([[5, 1], [0, 4]], ["cat", "a long name"]),
     "confusion of many": lambda: answer_plots.confusion_matrix(np.eye(100, dtype=int)),
     "confusion of nothing": lambda: answer_plots.confusion_matrix(np.zeros((1, 1))),
+    "outputs": lambda: answer_plots.outputs_against_targets(RNG.normal(size=(50, 3)), RNG.normal(size=(50, 3))),
+    "outputs of many": lambda: answer_plots.outputs_against_targets(RNG.normal(size=(900, 9)), np.zeros((900, 9))),
+    "output of one": lambda: answer_plots.outputs_against_targets([[0.5]], [[0.5]]),
+    "curves of a regression": lambda: plots.learning_curves(losses(5)),
     "weights of images": lambda: plots.first_layer_weights(RNG.normal(size=(100, 64)), (1, 8, 8)),
     "weights of channels": lambda: plots.first_layer_weights(RNG.normal(size=(3, 18)), (2, 3, 3)),
     "weights of vectors": lambda: plots.first_layer_weights(RNG.normal(size=(500, 4)), (4,)),
@@ -82,6 +91,21 @@ def test_a_curve_keeps_its_values() -> None:
     assert np.array_equal(np.asarray(training.get_ydata()), [0.5, 0.75, 1 - 0.5 / 3])
     assert np.isnan(np.asarray(validation.get_ydata(), float)).all()
     assert np.array_equal(np.asarray(figure.axes[1].get_lines()[0].get_ydata()), [300.5] * 3)
+
+
+def test_a_regression_has_curves_of_its_losses() -> None:
+    """They take the place of accuracies."""
+    reached = plots.learning_curves(losses(3)).axes[0]
+    assert reached.get_title(loc="left") == "Loss"
+    assert [list(map(float, np.asarray(line.get_ydata()))) for line in reached.lines] == [[0.5] * 3, [0.25] * 3]
+
+
+def test_a_point_for_each_sample_and_output() -> None:
+    """True values stand to the right, predicted ones up, and the error in the title."""
+    axes = answer_plots.outputs_against_targets([[0, 1], [2, 3]], [[0, 1], [2, 4]]).axes[0]
+    points: list[Any] = [np.asarray(collection.get_offsets()).tolist() for collection in axes.collections]
+    assert points == [[[0, 0], [2, 2]], [[1, 1], [3, 4]]]
+    assert axes.get_title(loc="left") == "Predicted against true: mean squared error 0.25"
 
 
 def test_a_raster_draws_every_spike_once() -> None:

@@ -65,6 +65,25 @@ def test_an_epoch_is_one_line() -> None:
     assert epoch_line(ROW, 10) == LINE
 
 
+def test_an_epoch_without_accuracies() -> None:
+    """A regression has losses on training and validation data."""
+    row = {key: value for key, value in ROW.items() if "accuracy" not in key} | {"valid_loss": 0.25}
+    assert epoch_line(row, 10) == ("epoch  2/10: loss 0.1235 train 0.25 valid, 342 spikes and 12.3k synops a sample")
+
+
+def test_the_bar_of_a_regression_shows_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the accuracy is unknown."""
+    module: Any = importlib.import_module("snnsim.cli.bar")
+    bar = module.Bar()
+    shown: list[str] = []
+    bar.start(10, 3)
+    monkeypatch.setattr(bar._bar, "update", lambda task, **fields: shown.append(fields["figures"]))
+    bar.step(1, 1, 0.5, float("nan"), 10.0, float("nan"))
+    bar.step(1, 2, 0.5, 0.9, 10.0, float("nan"))
+    bar.close()
+    assert [text.split(",")[0] for text in shown] == ["loss 0.5", "accuracy 90.0%"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

@@ -126,6 +126,8 @@ def test_every_form_of_a_layer_resolves_to_all_its_keys(written: object, resolve
         (LossChoice, "cross_entropy", {"cross_entropy": {"label_smoothing": 0.0}}),
         (LossChoice, "step_cross_entropy", {"step_cross_entropy": {"label_smoothing": 0.0}}),
         (LossChoice, {"count_mse": None}, {"count_mse": {"correct": 1.0, "incorrect": 0.0}}),
+        (LossChoice, {"mse": {"incorrect": -1}}, {"mse": {"correct": 1.0, "incorrect": -1.0}}),
+        (LossChoice, "first_spike_cross_entropy", {"first_spike_cross_entropy": {"tau": 1.0}}),
         (RegularizerChoice, {"spike_l1": 0.1}, {"spike_l1": {"weight": 0.1}}),
         (RegularizerChoice, {"synops": 0}, {"synops": {"weight": 0.0, "budget": 0.0}}),
         (RegularizerChoice, {"rate_upper": {"weight": 1}}, {"rate_upper": {"weight": 1.0, "max_rate": 0.5}}),

@@ -213,7 +213,7 @@ def test_bad_teachers(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing"):
         run_small(tmp_path, f"teacher={{run: {tmp_path / 'nothing'}}}", KD, name="none")
     Network.from_config([{"dense": 3}], input_shape=(64,)).save(tmp_path / "three.npz")
-    with pytest.raises(InputError, match="three.npz: the teacher has 3 outputs, the student 10"):
+    with pytest.raises(InputError, match=r"three\.npz: the teacher has 3 outputs, the student 10"):
         run_small(tmp_path, f"teacher={{run: {tmp_path / 'three.npz'}}}", KD, name="three")
 
 

@@ -91,7 +91,7 @@ class Trainer:
         self.distill = distill
         self.teacher = teacher
         self.penalties = make_penalties(settings.regularizers)
-        network.check_loss(self.loss)
+        network.check_loss(self.loss, values=dataset.train.is_regression)
         self.optimizer = make_optimizer(settings.optimizer, network.parameters)
         self.batches = -(-len(dataset.train) // settings.batch_size)
         self._silent: set[str] = set()

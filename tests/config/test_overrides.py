@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from snnsim.config import from_mapping
+from snnsim.config.overrides import Override, apply
 from snnsim.errors import ConfigError
 
 BASE: dict[str, Any] = {
@@ -76,6 +77,15 @@ def test_another_name_replaces_other_choices_too() -> None:
     assert list(config["train"]["schedule"]) == ["step"]
     assert list(config["train"]["loss"]) == ["count_mse"]
     assert config["network"][1]["lif"]["surrogate"] == {"boxcar": {"width": 0.3}}
+
+
+def test_what_targets_are_goes_with_arrays() -> None:
+    """Another file keeps it, a data set by name takes its place."""
+    assert resolved("data.npz=/x.npz", "data.targets=values")["data"]["targets"] == "values"
+    config = apply({"data": {"npz": "/x.npz", "targets": "values"}}, [Override.parse("data.npz=/y.npz")])
+    assert config["data"] == {"npz": "/y.npz", "targets": "values"}
+    config = apply({"data": {"npz": "/x.npz", "targets": "values"}}, [Override.parse("data.name=digits")])
+    assert config["data"] == {"name": "digits"}
 
 
 def test_rival_keys_replace_each_other() -> None:

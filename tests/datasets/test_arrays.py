@@ -51,6 +51,31 @@ def test_npz_and_arrays_agree(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(file, part).x, getattr(arrays, part).x)
 
 
+@pytest.mark.parametrize("y", [X[:, 0], X[:, :1], X[:, :3], X[:, :3].astype(np.float64)], ids=lambda y: str(y.shape))
+def test_values_as_targets(y: Any) -> None:
+    """Values [N] or [N, K] are kept as float32 [N, K]; they have no classes, and the split is that of one class."""
+    found = from_arrays(X, y, targets="values")
+    like = from_arrays(X, np.zeros(40, int))
+
+    assert found.classes == y.size // 40
+    for part in ("train", "valid", "test"):
+        samples = getattr(found, part)
+        assert samples.is_regression
+        assert samples.y.dtype == np.float32
+        np.testing.assert_array_equal(samples.index, getattr(like, part).index)
+        np.testing.assert_array_equal(samples.y, y.reshape(40, -1).astype(np.float32)[samples.index])
+
+
+def test_what_targets_are() -> None:
+    """By default classes; None tells by the type; integers can be values where that is said."""
+    assert not from_arrays(X, Y.astype(np.float64)).train.is_regression
+    assert from_arrays(X, Y.astype(np.float64), targets=None).train.is_regression
+    assert not from_arrays(X, Y, targets=None).train.is_regression
+    assert from_arrays(X, Y, targets="values").train.is_regression
+    with pytest.raises(DataError, match=r"^y\[0\] is 0.*; for a regression take train.loss=mse"):
+        from_arrays(X, X[:, 1])
+
+
 def test_bytes_stay_bytes() -> None:
     """uint8 values are neither copied into floats nor changed; their scale is 1/255."""
     found = from_arrays(np.arange(240, dtype=np.uint8).reshape(40, 6), Y)
