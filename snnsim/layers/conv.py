@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.events import Events
+from snnsim.kernels import columns as column_kernels
 from snnsim.kernels import convolve
 from snnsim.layers.base import (
     Affine,
@@ -20,8 +20,8 @@ from snnsim.layers.base import (
     event_values,
     samples_of,
 )
+from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window
-from snnsim.memory import aligned_zeros
 
 # From how many of its inputs active a sample's product beats scattering event by event, forwards and in the weights'
 # gradient together. Measured on one core (Zen 3, AVX2) for kernels of 1x1 to 5x5, 12 to 128 outputs, stride 2 and
@@ -101,9 +101,7 @@ class Conv2d(Affine):
         if bias:
             self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
         self._no_bias = np.zeros(out, np.float32)
-        self._by_run = aligned_zeros((window.kernel[0], window.image[0], window.kernel[1], self.group_outputs))
-        self._product = aligned_zeros((groups, self.depth, self.group_outputs))
-        self._product_back = aligned_zeros((groups, self.group_outputs, self.depth))
+        self._orders = WeightOrders(window, groups, shape)
         channel, y, x = np.unravel_index(np.arange(self.fan_in), window.image)
         group, within = channel // self.group_inputs, channel % self.group_inputs
         self._place_of = ((group * window.image[1] + y) * window.image[2] + x).astype(np.int32)
@@ -113,7 +111,6 @@ class Conv2d(Affine):
         self._padded_of = (line * self.group_inputs + within).astype(np.int32)
         runs = window.runs
         self._reached = (window.hits(0), runs.ptr, runs.tap, runs.out, runs.length)
-        self._from_run, self._from_product = self._orders()
 
     @property
     def _bias(self) -> FloatArray:
@@ -123,34 +120,9 @@ class Conv2d(Affine):
     def _shape(self) -> tuple[int, int, int, int]:
         return self.groups, self.window.kernel[1], self.window.out[1], self.group_outputs
 
-    def _orders(self) -> tuple[IndexArray, IndexArray]:
-        """Return where in the kernels' orders, by run and as a product, each weight in transposed memory lies."""
-        size = self.parameters["weight"].size
-        numbers = np.arange(size, dtype=np.int32).reshape(self.parameters["weight"].shape)
-        orders = []
-        for ordered in (self._in_runs(numbers), self._as_product(numbers)):
-            place = np.empty(size, np.int32)
-            place[ordered.ravel()] = np.arange(size, dtype=np.int32)
-            orders.append(np.ascontiguousarray(place.reshape(numbers.shape).T).ravel())
-        return orders[0], orders[1]
-
-    def _in_runs(self, weight: NDArray[Any]) -> NDArray[Any]:
-        """Return OIHW weights as [ky, channel, tap, output of the group], taps in the order of the runs."""
-        by_run = self._grouped(weight).transpose(3, 0, 2, 4, 1).reshape(self._by_run.shape)
-        return np.asarray(by_run[:, :, self.window.tap_order])
-
-    def _as_product(self, weight: NDArray[Any]) -> NDArray[Any]:
-        """Return OIHW weights as [group, (ky, kx, channel), output of the group]."""
-        return self._grouped(weight).transpose(0, 3, 4, 2, 1).reshape(self._product.shape)
-
     def prepare(self) -> None:
         """Copy the weights into the orders of the kernels."""
-        self._by_run[...] = self._in_runs(self.parameters["weight"])
-        self._product[...] = self._as_product(self.parameters["weight"])
-        self._product_back[...] = self._product.transpose(0, 2, 1)
-
-    def _grouped(self, weight: NDArray[Any]) -> NDArray[Any]:
-        return weight.reshape(self.groups, self.group_outputs, self.group_inputs, *self.window.kernel)
+        self._orders.take(self.parameters["weight"])
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Return the currents, [M, T, N], or [M, 1, N] for input that is the same at every step."""
@@ -203,7 +175,7 @@ class Conv2d(Affine):
             events.channels,
             events.sizes,
             *self._reached,
-            self._by_run.reshape(-1),
+            self._orders.by_run.reshape(-1),
             self._shape,
             self.buffer(micro, "patch", (self.size,)),
             self._bias,
@@ -214,12 +186,14 @@ class Conv2d(Affine):
         """Write out what each output pixel of the rows ``first`` to ``last`` sees, [rows, groups, pixels, depth]."""
         images = buffers.images[: last - first]
         if isinstance(x, Events):
-            convolve.pad_events(x.indptr[first : last + 1], x.indices, event_values(x), self._padded_of, images)
+            column_kernels.pad_events(x.indptr[first : last + 1], x.indices, event_values(x), self._padded_of, images)
         else:
-            convolve.pad(x[first:last], self._padded_of, images)
+            column_kernels.pad(x[first:last], self._padded_of, images)
         columns = buffers.columns[: last - first]
         window = self.window
-        convolve.patches(images, window.padded, window.out, window.kernel, window.stride, window.dilation, columns)
+        column_kernels.patches(
+            images, window.padded, window.out, window.kernel, window.stride, window.dilation, columns
+        )
         return columns
 
     def _multiply(self, x: Events | FloatArray, current: FloatArray, buffers: Columns, bias: FloatArray) -> None:
@@ -227,7 +201,7 @@ class Conv2d(Affine):
         for first, last in _chunks(current.shape[0], buffers.rows):
             columns = self._write_columns(x, first, last, buffers)
             products = buffers.products[: last - first]
-            np.matmul(columns, self._product, out=products)
+            np.matmul(columns, self._orders.product, out=products)
             convolve.to_channels(products, bias, current[first:last])
 
     def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
@@ -270,14 +244,14 @@ class Conv2d(Affine):
 
     def _add_weight_gradient(self, seen: Seen, delta: FloatArray, weight: FloatArray, micro: MicroBatch) -> None:
         buffers = Columns(self, micro)
-        product = self.buffer(micro, "weight gradient", self._product.shape)
+        product = self.buffer(micro, "weight gradient", self._orders.product.shape)
         product[...] = 0
         if isinstance(seen.signal, Analog):
             self._add_products(seen.signal.values.reshape(-1, self.fan_in), delta, product, buffers)
-            self._add_to(weight, product=product)
+            self._orders.add_to(weight, product=product)
             return
         assert seen.dense is not None
-        by_run = self.buffer(micro, "weight gradient by run", self._by_run.shape)
+        by_run = self.buffer(micro, "weight gradient by run", self._orders.by_run.shape)
         by_run[...] = 0
         steps = micro.steps
         for first, last in _stretches(seen.dense):
@@ -287,7 +261,7 @@ class Conv2d(Affine):
             else:
                 assert seen.sorted is not None
                 self._add_by_run(seen.sorted, part, delta[part], by_run)
-        self._add_to(weight, product=product if seen.dense.any() else None, by_run=by_run)
+        self._orders.add_to(weight, product=product if seen.dense.any() else None, by_run=by_run)
 
     def _add_by_run(self, events: Sorted, part: slice, delta: FloatArray, by_run: FloatArray) -> None:
         convolve.add_weight_gradient(
@@ -308,27 +282,16 @@ class Conv2d(Affine):
                 seen = columns[:, g].reshape(-1, self.depth)
                 product[g] += np.dot(seen.T, delta[first:last, g].reshape(-1, self.group_outputs))
 
-    def _add_to(
-        self, weight: FloatArray, *, product: FloatArray | None = None, by_run: FloatArray | None = None
-    ) -> None:
-        """Add gradients in the kernels' orders to the weight's, OIHW, whose memory is its transpose."""
-        memory = weight.T.reshape(-1)
-        assert np.shares_memory(memory, weight)
-        if product is not None:
-            convolve.add_reordered(product.reshape(-1), self._from_product, memory)
-        if by_run is not None:
-            convolve.add_reordered(by_run.reshape(-1), self._from_run, memory)
-
     def _input_gradient(self, delta: FloatArray, result: FloatArray, buffers: Columns) -> None:
         """Write the gradient of the input rows [rows, F] for deltas [rows, groups, pixels, outputs]."""
         window = self.window
         for first, last in _chunks(delta.shape[0], buffers.rows):
             columns, images = buffers.columns[: last - first], buffers.images[: last - first]
-            np.matmul(delta[first:last], self._product_back, out=columns)
-            convolve.add_patches(
+            np.matmul(delta[first:last], self._orders.product_back, out=columns)
+            column_kernels.add_patches(
                 columns, window.padded, window.out, window.kernel, window.stride, window.dilation, images
             )
-            convolve.unpad(images, self._padded_of, result[first:last])
+            column_kernels.unpad(images, self._padded_of, result[first:last])
 
     def _needed_gradient(self, needed: Events, delta: FloatArray, result: FloatArray, micro: MicroBatch) -> None:
         """Write the gradient of the input rows [rows, F] where it is needed, zero elsewhere."""
@@ -338,7 +301,7 @@ class Conv2d(Affine):
             ordered.channels,
             *self._reached,
             delta.reshape(delta.shape[0], -1),
-            self._by_run.reshape(-1),
+            self._orders.by_run.reshape(-1),
             self._shape,
             result,
         )
@@ -347,7 +310,7 @@ class Conv2d(Affine):
         """Return what each tap sees of constant input, [rows, groups, (channel, ky, kx), pixels]."""
         window = self.window
         columns = np.empty((x.shape[0], self.groups, self.depth, self.pixels), np.float32)
-        convolve.tap_rows(
+        column_kernels.tap_rows(
             x, window.image, window.before, window.out, window.kernel, window.stride, window.dilation, columns
         )
         return columns
@@ -392,7 +355,7 @@ class Conv2d(Affine):
         """Return per input the existing synapses and those of nonzero weight, int64 [F, 2], exact at the borders."""
         rows = (self.window.hits(0) >= 0).astype(np.int64)
         columns = (self.window.hits(1) >= 0).astype(np.int64)
-        present = np.count_nonzero(self._grouped(self.parameters["weight"]), axis=1)
+        present = np.count_nonzero(self._orders.grouped(self.parameters["weight"]), axis=1)
         taps = present.reshape(-1, *self.window.kernel)
         effective = np.einsum("ckl,ky,lx->cyx", taps, rows, columns, optimize=True)
         structural = self.group_outputs * np.multiply.outer(rows.sum(axis=0), columns.sum(axis=0))
