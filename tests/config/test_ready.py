@@ -11,10 +11,12 @@ def test_the_ready_configurations() -> None:
     """These names run from any folder."""
     assert config_names() == [
         "digits",
+        "digits-kd",
         "fashion-conv",
         "fashion-mnist",
         "mnist",
         "mnist-conv",
+        "mnist-kd",
         "mnist-rate",
         "nmnist-mlp",
         "randman",
