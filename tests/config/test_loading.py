@@ -193,7 +193,8 @@ def test_the_json_schema_describes_a_configuration() -> None:
 
     assert schema["required"] == ["data", "network"]
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == {"seed", "data", "encoder", "network", "train", "energy"}
+    keys = {"seed", "data", "encoder", "network", "train", "teacher", "distill", "energy"}
+    assert set(schema["properties"]) == keys
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -209,7 +210,7 @@ def test_no_content_raises_anything_but_a_config_error(tmp_path: Path, content: 
 
 WORDS = (
     "seed data name npz limit encoder direct rate num_steps network dense lif li beta tau_mem dt out train epochs "
-    "optimizer adam lr regularizers spike_l1 weight loss energy profile surrogate atan x"
+    "optimizer adam lr regularizers spike_l1 weight loss energy profile surrogate atan x teacher run logits distill alpha"
 )
 KEYS = st.sampled_from(WORDS.split())
 VALUES = st.recursive(
