@@ -139,7 +139,7 @@ def test_data_lists_and_explains_sets(snnsim: Any) -> None:
     """What there is, whether it is here, and where it comes from."""
     listed = snnsim("data", "list")
     assert listed.returncode == 0
-    names = ["name", "digits", "mnist", "fashion-mnist", "nmnist", "yin-yang", "randman"]
+    names = ["name", "digits", "mnist", "fashion-mnist", "nmnist", "shd", "yin-yang", "randman"]
     assert [line.split()[0] for line in listed.stdout.splitlines()] == names
 
     told = snnsim("data", "info", "mnist")

@@ -18,6 +18,7 @@ def test_the_ready_configurations() -> None:
         "mnist-rate",
         "nmnist-mlp",
         "randman",
+        "shd-recurrent",
         "yin-yang",
     ]
 
