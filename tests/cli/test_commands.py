@@ -167,6 +167,23 @@ def test_describe_shows_every_layer(snnsim: Any) -> None:
     assert "2,080" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "layer", "fan_out"),
+    [
+        ("digits", 0, "128"),
+        ("mnist-conv", 0, "293.88 (at most 400)"),
+        ("mnist-conv", 3, "355.56 (at most 800)"),
+        ("shd-recurrent", 1, "256"),
+        ("shd-recurrent", 4, "0"),
+    ],
+)
+def test_describe_shows_what_an_event_reaches(snnsim: Any, name: str, layer: int, fan_out: str) -> None:
+    """The mean over inputs, exact at the borders of an image, and the most; recurrent synapses with their neurons."""
+    row = snnsim("describe", name).stdout.splitlines()[layer + 1]
+
+    assert f"  {fan_out}  " in row
+
+
 def test_describe_of_a_model(snnsim: Any, trained: Path) -> None:
     """A model describes itself; overrides of a network's shape make no sense there."""
     assert snnsim("describe", trained).returncode == 0
