@@ -16,6 +16,7 @@ def test_the_ready_configurations() -> None:
         "mnist",
         "mnist-conv",
         "mnist-rate",
+        "nmnist-conv",
         "nmnist-mlp",
         "randman",
         "shd-recurrent",
