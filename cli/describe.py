@@ -12,7 +12,7 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
     """Show a network's shapes, parameters, fan-out and memory, without training it."""
     from snnsim import inference
 
-    from .render import memory, shape, table
+    from .render import fan_out, memory, shape, table
 
     description = inference.describe(what, overrides)
     rows = [
@@ -22,7 +22,7 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
             shape(layer.in_shape),
             shape(layer.out_shape),
             layer.parameters,
-            layer.fan_out,
+            fan_out(layer.fan_out, layer.largest_fan_out),
             memory(layer.memory),
         )
         for index, layer in enumerate(description.layers)

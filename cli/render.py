@@ -54,5 +54,10 @@ def shape(axes: Sequence[int]) -> str:
     return "x".join(map(str, axes))
 
 
+def fan_out(mean: float, largest: int) -> str:
+    """Write how many synapses an event reaches: ``256``, or ``293.88 (at most 400)`` where inputs differ."""
+    return f"{largest:,}" if mean == largest else f"{mean:,.2f} (at most {largest:,})"
+
+
 def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -15,11 +15,11 @@ from snnsim.encoders import encoded_shape
 from snnsim.errors import InputError
 from snnsim.evaluation import BATCH, batch_input, evaluate
 from snnsim.experiment import build_network, prepare
-from snnsim.layers import Affine
 from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
 from snnsim.model_file import StoredModel, read_model
 from snnsim.network import Network
+from snnsim.passes import fan_outs
 from snnsim.recorded import binning, data_notes, settle_steps
 from snnsim.spec import EncoderChoice
 
@@ -32,13 +32,18 @@ def _unheard(text: str) -> None:
 
 @dataclass(frozen=True)
 class LayerDescription:
-    """A layer before any training: shapes, number of parameters, synapses per input, bytes of its parameters."""
+    """A layer before any training: shapes, number of parameters, synapses that an event reaches, bytes of parameters.
+
+    ``fan_out`` is the mean over the layer's inputs, exact at borders, and ``largest_fan_out`` that of the input with
+    the most; of a recurrent layer, what its own spikes reach in it. 0 where there are no synapses.
+    """
 
     name: str
     in_shape: tuple[int, ...]
     out_shape: tuple[int, ...]
     parameters: int
-    fan_out: int
+    fan_out: float
+    largest_fan_out: int
     memory: int
 
 
@@ -80,13 +85,15 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
     else:
         loaded = load(where, overrides)
         network, config = check(loaded), loaded.config
+    synapses = fan_outs(network.layers)
     layers = [
         LayerDescription(
             name=layer.name,
             in_shape=layer.in_shape,
             out_shape=layer.out_shape,
             parameters=sum(array.size for array in layer.parameters.values()),
-            fan_out=int(layer.fan_out()[:, 0].max()) if isinstance(layer, Affine) else 0,
+            fan_out=float(synapses[layer.index][:, 0].mean()) if layer.index in synapses else 0.0,
+            largest_fan_out=int(synapses[layer.index][:, 0].max()) if layer.index in synapses else 0,
             memory=sum(array.nbytes for array in layer.parameters.values()),
         )
         for layer in network.layers

@@ -20,7 +20,7 @@ from snnsim.spec import (
 from snnsim.spec.choices import rule
 from snnsim.spec.layers import Positive, Size
 
-DatasetName = Literal["digits", "mnist", "fashion-mnist", "nmnist", "yin-yang", "randman"]
+DatasetName = Literal["digits", "mnist", "fashion-mnist", "nmnist", "shd", "yin-yang", "randman"]
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 
 FilePath = Annotated[str, Field(min_length=1)]

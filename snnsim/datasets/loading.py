@@ -18,7 +18,7 @@ from snnsim.datasets.yin_yang import generate_yin_yang
 from snnsim.errors import DataError
 from snnsim.spec.data import Randman, YinYang
 
-RECORDED = ("nmnist", "randman")
+RECORDED = ("nmnist", "shd", "randman")
 NEEDS_BINNING = (
     "recorded events need the encoder events, for example encoder: {events: {time_window: 1000}} (microseconds a step)"
 )

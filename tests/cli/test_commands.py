@@ -139,7 +139,7 @@ def test_data_lists_and_explains_sets(snnsim: Any) -> None:
     """What there is, whether it is here, and where it comes from."""
     listed = snnsim("data", "list")
     assert listed.returncode == 0
-    names = ["name", "digits", "mnist", "fashion-mnist", "nmnist", "yin-yang", "randman"]
+    names = ["name", "digits", "mnist", "fashion-mnist", "nmnist", "shd", "yin-yang", "randman"]
     assert [line.split()[0] for line in listed.stdout.splitlines()] == names
 
     told = snnsim("data", "info", "mnist")
@@ -165,6 +165,23 @@ def test_describe_shows_every_layer(snnsim: Any) -> None:
     layers = [line.split()[1] for line in result.stdout.splitlines()[1:7]]
     assert layers == ["dense", "lif", "dense", "lif", "dense", "li"]
     assert "2,080" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "fan_out"),
+    [
+        ("digits", 0, "128"),
+        ("mnist-conv", 0, "293.88 (at most 400)"),
+        ("mnist-conv", 3, "355.56 (at most 800)"),
+        ("shd-recurrent", 1, "256"),
+        ("shd-recurrent", 4, "0"),
+    ],
+)
+def test_describe_shows_what_an_event_reaches(snnsim: Any, name: str, layer: int, fan_out: str) -> None:
+    """The mean over inputs, exact at the borders of an image, and the most; recurrent synapses with their neurons."""
+    row = snnsim("describe", name).stdout.splitlines()[layer + 1]
+
+    assert f"  {fan_out}  " in row
 
 
 def test_describe_of_a_model(snnsim: Any, trained: Path) -> None:

@@ -89,8 +89,8 @@ train:
 
     assert refused(write(text)) == [
         "c.yaml:1:7: seed: must be a whole number (got 'yes')",
-        "c.yaml:2:14: data.name: must be one of digits, mnist, fashion-mnist, nmnist, yin-yang, randman (got 'mnits'); "
-        "did you mean 'mnist'?",
+        "c.yaml:2:14: data.name: must be one of digits, mnist, fashion-mnist, nmnist, shd, yin-yang, randman "
+        "(got 'mnits'); did you mean 'mnist'?",
         "c.yaml:2:28: data.limit: must be >= 1 (got 0)",
         "c.yaml:4:5: network.0.dense: missing key 'out'",
         "c.yaml:5:10: network.1.li.betta: unknown key; did you mean 'beta'?",
@@ -123,7 +123,7 @@ def test_the_file_is_named_as_on_the_command_line(write: Any, tmp_path: Path) ->
         ("data: {name: digits}\n", "c.yaml:1:1: missing key 'network'"),
         (
             "network: [li]\ndata: {}\n",
-            "c.yaml:2:7: data: needs a name (digits, mnist, fashion-mnist, nmnist, yin-yang, randman), npz, "
+            "c.yaml:2:7: data: needs a name (digits, mnist, fashion-mnist, nmnist, shd, yin-yang, randman), npz, "
             "a file of arrays, or events, a file or folder of recordings",
         ),
         ("network: [li]\ndata: {name: digits, npz: x}\n", "c.yaml:2:27: data.npz: give name or npz, not both"),

@@ -163,7 +163,7 @@ def test_null_takes_an_optional_value_away() -> None:
         ("encoder.rte.num_steps=3", "encoder.rte: unknown encoder; did you mean 'rate'?"),
         (
             "data.name=mnits",
-            "must be one of digits, mnist, fashion-mnist, nmnist, yin-yang, randman (got 'mnits'); "
+            "must be one of digits, mnist, fashion-mnist, nmnist, shd, yin-yang, randman (got 'mnits'); "
             "did you mean 'mnist'?",
         ),
         ("network.1.lfi.beta=1", "network.1.lfi: unknown layer; did you mean 'lif'?"),

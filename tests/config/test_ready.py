@@ -18,8 +18,10 @@ def test_the_ready_configurations() -> None:
         "mnist-conv",
         "mnist-kd",
         "mnist-rate",
+        "nmnist-conv",
         "nmnist-mlp",
         "randman",
+        "shd-recurrent",
         "yin-yang",
     ]
 

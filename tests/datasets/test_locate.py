@@ -107,6 +107,7 @@ def test_list(tmp_path: Path, small_mnist: dict[str, bytes]) -> None:
         ("mnist", True),
         ("fashion-mnist", False),
         ("nmnist", False),
+        ("shd", False),
         ("yin-yang", True),
         ("randman", True),
     ]
@@ -130,6 +131,8 @@ def test_unknown_name() -> None:
     """A misspelt name is an error with the right one."""
     with pytest.raises(DataError, match=r"no data set is called 'mnits' \(known: digits, .*did you mean 'mnist'"):
         info("mnits")
-    with pytest.raises(DataError, match=r"known: digits, mnist, fashion-mnist, nmnist, yin-yang, randman\)$") as caught:
+    with pytest.raises(
+        DataError, match=r"known: digits, mnist, fashion-mnist, nmnist, shd, yin-yang, randman\)$"
+    ) as caught:
         load(Request("xyz"))
     assert caught.value.path == ("data", "name")
