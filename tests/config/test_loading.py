@@ -210,7 +210,8 @@ def test_no_content_raises_anything_but_a_config_error(tmp_path: Path, content: 
 
 WORDS = (
     "seed data name npz limit encoder direct rate num_steps network dense lif li beta tau_mem dt out train epochs "
-    "optimizer adam lr regularizers spike_l1 weight loss energy profile surrogate atan x teacher run logits distill alpha"
+    "optimizer adam lr regularizers spike_l1 weight loss energy profile surrogate atan x teacher run logits distill "
+    "alpha"
 )
 KEYS = st.sampled_from(WORDS.split())
 VALUES = st.recursive(
