@@ -23,7 +23,7 @@ from snnsim.losses import Loss
 from snnsim.passes import (
     Forward,
     Plan,
-    backward,
+    WholePass,
     count,
     fan_outs,
     forward,
@@ -32,8 +32,12 @@ from snnsim.passes import (
 )
 from snnsim.regularizers import HiddenSpikes, Penalties
 from snnsim.results import BatchStep, MicroRun
+from snnsim.segments import SegmentedPass
+from snnsim.spec import Segments
 
 Labels = NDArray[np.int64]
+Pass = WholePass | SegmentedPass
+WHOLE = Segments()
 
 
 class Engine:
@@ -102,10 +106,13 @@ class Engine:
         *,
         threads: int,
         path: str = "auto",
+        segments: Segments = WHOLE,
     ) -> BatchStep:
         """Run a batch forwards and back: the mean loss over the batch, with penalties, and its gradients."""
-        plan = self._prepare(batch, per_step=loss.per_step)
-        used = min(SLOTS, len(self._micro_batches(batch)))
+        length = segments.length(batch.steps)
+        cut = length if segments.truncate and length < batch.steps else None
+        plan = self._prepare(batch, per_step=loss.per_step, cut=cut)
+        used = min(SLOTS, len(self._micro_batches(batch, length)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
         terms = np.empty(batch.batch)
         correct = np.empty(batch.batch, bool)
@@ -119,19 +126,23 @@ class Engine:
             micro.path, micro.reached = path, reached
             micro.dropout_keys = batch.keys.slice(start, stop) if batch.keys else None
             signal = batch.signal(start, stop, micro.workspace) if stem is None else Analog(stem[start:stop, None])
-            result = forward(plan, signal, micro, with_steps=False)
+            result: Pass
+            if length < batch.steps and plan.over_time:
+                result = SegmentedPass(plan, signal, micro, length, truncate=segments.truncate, penalised=penalised)
+            else:
+                result = WholePass(plan, signal, micro)
             part = slice(start, stop)
             terms[part], gradients = self._loss(result, labels[part], loss, penalties, batch, micro)
             correct[part] = result.logits.argmax(axis=1) == labels[part]
-            spikes[part] = _spikes(result, self.layers, stop - start)
-            delta = backward(plan, result, *gradients, micro, slots[slot])
+            spikes[part] = result.spikes
+            delta = result.backward(*gradients, slots[slot])
             if delta is not None:
                 deltas[part] = delta
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
             deltas = np.empty((0 if stem is None else batch.batch, 0 if stem is None else stem.shape[1]), np.float32)
-            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas))
+            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas), length)
             self._reduce(plan, batch, slots, deltas, threads)
         named = {
             f"{layer.index}.{name}": slots[0][layer.index][name] for layer in self.layers for name in layer.parameters
@@ -140,7 +151,7 @@ class Engine:
 
     def _loss(
         self,
-        result: Forward,
+        result: Pass,
         labels: Labels,
         loss: Loss,
         penalties: Penalties,
@@ -163,20 +174,16 @@ class Engine:
             terms = terms + more
             logit_gradient = gradient * scale + (0 if logit_gradient is None else logit_gradient)
         if penalties.on_spikes:
-            terms = terms + self._spike_penalties(result, penalties, scale, micro)
+            terms = terms + self._spike_penalties(result, penalties, scale, batch.steps, micro)
         as_float = None if logit_gradient is None else logit_gradient.astype(np.float32)
         return terms, (as_float, step_gradient)
 
     def _spike_penalties(
-        self, result: Forward, penalties: Penalties, scale: float, micro: MicroBatch
+        self, result: Pass, penalties: Penalties, scale: float, steps: int, micro: MicroBatch
     ) -> NDArray[np.float64]:
         terms = np.zeros(micro.samples)
-        hidden: list[HiddenSpikes] = []
         layers = hidden_firing(self.layers)
-        for layer in layers:
-            events = result.inputs[layer.index + 1]
-            assert isinstance(events, Events)
-            hidden.append(HiddenSpikes(events, micro.reached[layer.index]))
+        hidden = [HiddenSpikes(result.neuron_spikes(layer), steps, micro.reached[layer.index]) for layer in layers]
         if not hidden:
             return terms
         extra = [np.zeros((micro.samples, layer.size)) for layer in layers]
@@ -188,11 +195,11 @@ class Engine:
         micro.extra = {layer.index: sum_.astype(np.float32) for layer, sum_ in zip(layers, extra, strict=True)}
         return terms
 
-    def _prepare(self, batch: BatchInput, *, per_step: bool) -> Plan:
+    def _prepare(self, batch: BatchInput, *, per_step: bool, cut: int | None = None) -> Plan:
         for layer in self.layers:
             layer.prepare()
         constant = isinstance(batch, ConstantInput)
-        return Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step)
+        return Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step, cut=cut)
 
     def _stem(self, plan: Plan, batch: BatchInput, threads: int) -> FloatArray | None:
         if plan.stem is None:
@@ -202,18 +209,21 @@ class Engine:
         assert isinstance(layer, Affine)
         return layer.constant_forward(batch.x, _sharing(threads))
 
-    def _micro_batches(self, batch: BatchInput) -> list[tuple[int, int]]:
-        return micro_batches(batch.batch, self._size(batch.steps))
+    def _micro_batches(self, batch: BatchInput, length: int) -> list[tuple[int, int]]:
+        return micro_batches(batch.batch, self._size(length))
 
     def _size(self, steps: int) -> int:
         return micro_batch_size(max(layer.size for layer in self.layers), steps)
 
     def _in_slots(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any]
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], length: int
     ) -> list[list[Any]]:
-        """Run micro-batches in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another."""
-        ranges = self._micro_batches(batch)
-        size = self._size(batch.steps)
+        """Run micro-batches in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another.
+
+        ``length`` is how many steps a micro-batch runs at a time.
+        """
+        ranges = self._micro_batches(batch, length)
+        size = self._size(length)
 
         def chain(slot: int) -> list[Any]:
             workspace = self._workspaces[slot]
@@ -228,8 +238,8 @@ class Engine:
     def _in_order(
         self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun]
     ) -> list[MicroRun]:
-        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b))
-        count = len(self._micro_batches(batch))
+        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b), batch.steps)
+        count = sum(map(len, chains))
         return [chains[k % SLOTS][k // SLOTS] for k in range(count)]
 
     def _gradient_buffers(self, slot: int, plan: Plan) -> list[dict[str, FloatArray]]:
@@ -283,15 +293,6 @@ def _sharing(threads: int) -> Callable[[Callable[[int], None], int], None]:
         share(task, count, threads)
 
     return run
-
-
-def _spikes(result: Forward, layers: Sequence[Layer], samples: int) -> NDArray[np.int64]:
-    total = np.zeros(samples, np.int64)
-    for layer in layers:
-        output = result.inputs.get(layer.index + 1)
-        if layer.fires and isinstance(output, Events):
-            total += output.per_sample
-    return total
 
 
 def logit_factor(loss: Loss, layers: Sequence[Layer], steps: int) -> int:

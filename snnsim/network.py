@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnsim.encoders import BatchInput, ConstantInput, EventInput
-from snnsim.engine import Engine, logit_factor
+from snnsim.engine import WHOLE, Engine, logit_factor
 from snnsim.errors import InputError
 from snnsim.events import Events, as_float32
 from snnsim.execution import SLOTS, micro_batch_size, thread_count
@@ -21,7 +21,7 @@ from snnsim.model_file import StoredModel, read_model, write_model
 from snnsim.passes import parameters_of
 from snnsim.regularizers import Penalties, make_penalties
 from snnsim.results import BatchRun, BatchStep, join
-from snnsim.spec import LayerChoice, LossChoice, RegularizerChoice, parse, parse_network
+from snnsim.spec import LayerChoice, LossChoice, RegularizerChoice, Segments, parse, parse_network
 
 RECORDABLE = frozenset({"spikes", "membrane"})
 PATHS = ("auto", "events", "dense")
@@ -151,6 +151,8 @@ class Network:
         threads: int | None = None,
         epoch: int = 0,
         samples: ArrayLike | None = None,
+        recompute_every: int | None = None,
+        truncate_every: int | None = None,
     ) -> tuple[float, dict[str, FloatArray]]:
         """Return the mean loss over a batch and its gradients, by backpropagation through time.
 
@@ -164,6 +166,12 @@ class Network:
             Maps of the network language: ``{"cross_entropy": {}}``, ``[{"spike_l1": {"weight": 1e-4}}]``.
         epoch, samples
             Key the dropout masks, with the network's seed: the samples' numbers [B], by default 0 to B - 1.
+        recompute_every
+            Keep the neurons' states every so many steps only and run the steps between again on the way back: less
+            memory for long sequences, about a third more time, the same gradients but for rounding.
+        truncate_every
+            Carry no gradient over multiples of so many steps, in the same segments (truncated backpropagation
+            through time).
 
         Returns
         -------
@@ -182,12 +190,15 @@ class Network:
         )
         if teacher_logits is not None:
             raise InputError("teacher_logits: this loss takes none")
+        segments = parse(Segments, {"recompute_every": recompute_every, "truncate_every": truncate_every})
         size = np.asarray(labels).shape[0] if np.ndim(labels) else 0
         numbers = np.arange(size) if samples is None else np.asarray(samples)
         if numbers.shape != (size,) or numbers.dtype.kind not in "iu":
             raise InputError(f"samples: must be {size} whole numbers, one per label (got {numbers!r})")
         batch = self._input(x, input_coding, num_steps, SampleKeys(self.seed, epoch, numbers.astype(np.int64)))
-        step = self.train_step(batch, self._labels(labels, batch.batch), chosen, penalties, threads=threads)
+        step = self.train_step(
+            batch, self._labels(labels, batch.batch), chosen, penalties, threads=threads, segments=segments
+        )
         return step.loss, {name: array.copy("K") for name, array in step.gradients.items()}
 
     def train_step(
@@ -198,11 +209,12 @@ class Network:
         penalties: Penalties,
         *,
         threads: int | None = None,
+        segments: Segments = WHOLE,
     ) -> BatchStep:
         """Run an encoded batch forwards and back; the gradients are the network's own buffers."""
         self.check_loss(loss)
         return self._engine.loss_and_gradients(
-            self._summed(batch), labels, loss, penalties, threads=thread_count(threads)
+            self._summed(batch), labels, loss, penalties, threads=thread_count(threads), segments=segments
         )
 
     def evaluate_batch(

@@ -18,7 +18,7 @@ LEVELS: list[set[str]] = [
     {"kernels", "files", "memory", "execution", "events", "spec", "progress", "models", "data", "profiles"},
     {"accounting", "surrogates", "losses", "model_file"},
     {"layers"},
-    {"augment", "encoders", "passes", "regularizers", "results"},
+    {"augment", "encoders", "passes", "regularizers", "results", "segments"},
     {"engine"},
     {"network"},
     {"config", "energy"},

@@ -13,6 +13,11 @@ from snnsim.kernels._jit import kernel
 FloatArray = NDArray[np.float32]
 
 SUBTRACT, ZERO, NONE, SUBTRACT_DELAYED = 0, 1, 2, 3
+# Rows of what neurons carry from one stretch of steps into the next.
+REST, PENDING, SYNAPTIC, TRACE, FIRED = 0, 1, 2, 3, 4
+CARRIED = 5
+# And of what the way back carries into the stretch before: the gradients of membrane, current and adaptation.
+CARRIED_BACK = 3
 FAST_SIGMOID, ATAN, SIGMOID, TRIANGLE, BOXCAR, STRAIGHT_THROUGH = 0, 1, 2, 3, 4, 5
 
 ONE = np.float32(1)
@@ -121,6 +126,7 @@ def integrate_and_fire(
     words: NDArray[np.uint64],
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
+    carried: FloatArray,
 ) -> None:
     """Run firing neurons over all steps and write their events.
 
@@ -129,7 +135,8 @@ def integrate_and_fire(
     ``fire_above`` [N]. Empty where a neuron has no such thing: ``alpha`` [N] (synaptic current), ``rho`` and
     ``adaptation`` [N] (adaptive threshold), ``recurrent`` [N, N], one row per neuron that fires. Scratch: ``state``
     [5, N], ``fired`` [N rounded up to 64, the rest zero] with ``words``, the same memory as 64-bit words. Events:
-    ``indptr`` [M * T + 1], ``indices`` [at least M * T * N].
+    ``indptr`` [M * T + 1], ``indices`` [at least M * T * N]. ``carried`` [M, 5, N] are the states before the first
+    step (rows `REST` to `FIRED`), overwritten by those after the last; empty: all start at zero.
     """
     samples, steps, n = membrane.shape
     rest = state[0]
@@ -140,14 +147,15 @@ def integrate_and_fire(
     limit = state[4]
     for j in range(n):
         limit[j] = fire_above[j]
+    carry = carried.size > 0
     total = 0
     indptr[0] = 0
     for b in range(samples):
         for j in range(n):
-            rest[j] = NIL
-            pending[j] = NIL
-            synaptic[j] = NIL
-            trace[j] = NIL
+            rest[j] = carried[b, REST, j] if carry else NIL
+            pending[j] = carried[b, PENDING, j] if carry else NIL
+            synaptic[j] = carried[b, SYNAPTIC, j] if carry else NIL
+            trace[j] = carried[b, TRACE, j] if carry else NIL
         for t in range(steps):
             bucket = b * steps + t
             # One array for current and membrane: with two that may overlap, the compiler would not vectorise.
@@ -158,6 +166,14 @@ def integrate_and_fire(
                     u[j] = drive[j]
             if recurrent.size and t > 0:
                 _add_rows(indices[indptr[bucket - 1] : total], recurrent, u)
+            elif recurrent.size and carry:
+                # The last spikes before, for a moment where this step's own will be.
+                end = total
+                for j in range(n):
+                    if carried[b, FIRED, j] != NIL:
+                        indices[end] = j
+                        end += 1
+                _add_rows(indices[total:end], recurrent, u)
             if alpha.size:
                 for j in range(n):
                     synaptic[j] = alpha[j] * synaptic[j] + u[j]
@@ -198,6 +214,13 @@ def integrate_and_fire(
                     trace[j] = rho[j] * trace[j] + np.float32(fired[j])
             total = _emit(words, indices, total)
             indptr[bucket + 1] = total
+        if carry:
+            for j in range(n):
+                carried[b, REST, j] = rest[j]
+                carried[b, PENDING, j] = pending[j]
+                carried[b, SYNAPTIC, j] = synaptic[j]
+                carried[b, TRACE, j] = trace[j]
+                carried[b, FIRED, j] = np.float32(fired[j])
 
 
 @kernel
@@ -248,9 +271,10 @@ def _firing_limits(
     levels: FloatArray,
     limits: FloatArray,
 ) -> None:
-    """Run one sample again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired."""
-    for j in range(trace.size):
-        trace[j] = NIL
+    """Run one sample again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired.
+
+    ``trace`` [N] is ``a`` at the first step, and is overwritten.
+    """
     for t in range(membrane.shape[0]):
         u = membrane[t]
         level = levels[t]
@@ -298,6 +322,8 @@ def backpropagate(
     levels: FloatArray,
     limits: FloatArray,
     learned: NDArray[np.float64],
+    begun: FloatArray,
+    carried: FloatArray,
 ) -> None:
     """Carry dL/ds back through time to ``delta = dL/dI``, the gradient of the input current.
 
@@ -306,7 +332,9 @@ def backpropagate(
     ``delta`` [M, T, N] (may be ``spike_gradient``), or nothing where it is empty, and ``delta_sum`` [M, N], its sum
     over time. Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent`` [N, N],
     here one row per neuron that is *reached*; ``learned`` [3, N], to which the gradients of beta, alpha and threshold
-    are added. Scratch: ``state`` [8, N]; ``levels`` and ``limits`` [T, N] for adaptive neurons.
+    are added. Scratch: ``state`` [8, N]; ``levels`` and ``limits`` [T, N] for adaptive neurons. Where the steps are
+    part of a longer run: ``begun`` [M, 5, N], the states before the first step, and ``carried`` [M, 3, N], dL/du,
+    dL/di and dL/da of the step after the last, overwritten by those of the first; otherwise both are empty.
 
     With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
     and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
@@ -318,14 +346,17 @@ def backpropagate(
     plain = detach_reset and not (alpha.size or rho.size or recurrent.size or learned.size)
     h, g, du, di = state[0], state[1], state[2], state[3]
     total, da, rest, older = state[4], state[5], state[6], state[7]
+    carry = carried.size > 0
     for b in range(samples):
         more = extra[b]
         if rho.size:
+            for j in range(n):
+                da[j] = begun[b, TRACE, j] if carry else NIL
             _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, da, levels, limits)
         for j in range(n):
-            du[j] = NIL
-            di[j] = NIL
-            da[j] = NIL
+            du[j] = carried[b, 0, j] if carry else NIL
+            di[j] = carried[b, 1, j] if carry else NIL
+            da[j] = carried[b, 2, j] if carry else NIL
             total[j] = NIL
         for t in range(steps - 1, -1, -1):
             u = membrane[b, t]
@@ -407,9 +438,19 @@ def backpropagate(
                                 threshold[j] if reset == SUBTRACT_DELAYED and earlier[j] > limit_earlier[j] else NIL
                             )
                             learned[1, j] += di[j] * (before[j] - beta[j] * older[j] + pending)
+                    elif carry:
+                        for j in range(n):
+                            current = before[j] - beta[j] * begun[b, REST, j] + begun[b, PENDING, j]
+                            learned[1, j] += di[j] * current
                     else:
                         for j in range(n):
                             learned[1, j] += di[j] * before[j]
+            elif learned.size and carry:
+                for j in range(n):
+                    learned[0, j] += du[j] * begun[b, REST, j]
+                if alpha.size:
+                    for j in range(n):
+                        learned[1, j] += di[j] * begun[b, SYNAPTIC, j]
             for j in range(n):
                 total[j] += di[j]
             if keep:
@@ -418,3 +459,8 @@ def backpropagate(
                     out[j] = di[j]
         for j in range(n):
             delta_sum[b, j] = total[j]
+        if carry:
+            for j in range(n):
+                carried[b, 0, j] = du[j]
+                carried[b, 1, j] = di[j]
+                carried[b, 2, j] = da[j]

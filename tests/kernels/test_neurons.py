@@ -13,6 +13,7 @@ from reference.backward import through_spikes
 from reference.forward import Neuron, States
 from snnsim import Events
 from snnsim.kernels import integrators, neurons
+from snnsim.layers.base import NOT_CARRIED
 from strategies import FloatArray, exact_values, seeds
 
 RESETS = (neurons.SUBTRACT, neurons.ZERO, neurons.NONE, neurons.SUBTRACT_DELAYED)
@@ -102,7 +103,7 @@ def expected_states(cell: Cells, reset: int) -> States:
     return states
 
 
-def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]:
+def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CARRIED) -> tuple[FloatArray, Events]:
     """Run the kernel on scratch full of rubbish, its indices in a buffer with a guard behind the documented size."""
     samples, _, n = cell.current.shape
     membrane = np.full((samples, cell.steps, n), np.nan, np.float32)
@@ -127,6 +128,7 @@ def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]
         fired.view(np.uint64),
         indptr,
         indices,
+        carried,
     )
     assert (indices[most:] == -7).all(), "wrote beyond the documented size of the buffer"
     return membrane, Events(indptr, indices[: indptr[-1]], None, cell.steps, samples, (n,))
@@ -208,6 +210,26 @@ def backward_by_hand(
 
 
 @pytest.mark.parametrize("reset", RESETS)
+@given(cells(), st.data())
+def test_states_are_carried(reset: int, cell: Cells, data: st.DataObject) -> None:
+    """Steps in two stretches are the steps in one, to the bit, where the second begins with what the first carries."""
+    samples, given_steps, n = cell.current.shape
+    constant = given_steps == 1
+    membrane, events = run(cell, reset, constant=constant)
+    border = data.draw(st.integers(0, cell.steps))
+    carried = np.zeros((samples, neurons.CARRIED, n), np.float32)
+    for start, stop in ((0, border), (border, cell.steps)):
+        if start == stop:
+            continue
+        current = cell.current if constant else np.ascontiguousarray(cell.current[:, start:stop])
+        part = replace(cell, current=current, steps=stop - start)
+        found, fired = run(part, reset, constant=constant, carried=carried)
+        assert_same_bits(found, membrane[:, start:stop])
+        assert_same_events(fired, events.steps(start, stop))
+    assert np.array_equal(carried[:, neurons.FIRED], events.to_dense()[-1])
+
+
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("detach", [False, True])
 @given(
     cells(),
@@ -261,6 +283,8 @@ def test_backpropagate(
         np.full((adaptive_steps, n), np.nan, np.float32),
         np.full((adaptive_steps, n), np.nan, np.float32),
         learned,
+        NOT_CARRIED,
+        NOT_CARRIED,
     )
     assert_same_bits(membrane, before)
     tolerance = 1e-5 * (1 + np.abs(expected).max())
@@ -280,7 +304,7 @@ def test_integrate(cell: Cells) -> None:
     """A leaky integrator's membrane is the recurrence's, to the bit, also where the current is given once."""
     samples, _, n = cell.current.shape
     membrane = np.full((samples, cell.steps, n), np.nan, np.float32)
-    integrators.integrate(cell.current, membrane, cell.beta, np.full((1, n), np.nan, np.float32))
+    integrators.integrate(cell.current, membrane, cell.beta, np.full((1, n), np.nan, np.float32), NOT_CARRIED)
     u = np.zeros((samples, n), np.float32)
     for t in range(cell.steps):
         u = cell.beta * u + cell.current[:, t if cell.current.shape[1] > 1 else 0]
@@ -293,9 +317,9 @@ def test_backpropagate_integration(cell: Cells) -> None:
     samples, _, n = cell.current.shape
     current = cell.rng.normal(size=(samples, cell.steps, n)).astype(np.float32)
     membrane, gradient = np.empty_like(current), cell.rng.normal(size=current.shape).astype(np.float32)
-    integrators.integrate(current, membrane, cell.beta, np.empty((1, n), np.float32))
+    integrators.integrate(current, membrane, cell.beta, np.empty((1, n), np.float32), NOT_CARRIED)
     forward = (membrane.astype(np.float64) * gradient).sum(axis=(1, 2))
     delta, total = gradient.copy(), np.full((samples, n), np.nan, np.float32)
-    integrators.backpropagate_integration(delta, total, cell.beta, np.full((2, n), np.nan, np.float32))
+    integrators.backpropagate_integration(delta, total, cell.beta, np.full((2, n), np.nan, np.float32), NOT_CARRIED)
     np.testing.assert_allclose((delta.astype(np.float64) * current).sum(axis=(1, 2)), forward, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(total, delta.sum(axis=1), rtol=1e-4, atol=1e-4)
