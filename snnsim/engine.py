@@ -32,7 +32,7 @@ from snnsim.passes import (
 )
 from snnsim.regularizers import HiddenSpikes, Penalties
 from snnsim.results import BatchStep, MicroRun
-from snnsim.segments import SegmentedPass
+from snnsim.segments import SegmentedPass, SegmentedRun
 from snnsim.spec import Segments
 
 Labels = NDArray[np.int64]
@@ -55,8 +55,11 @@ class Engine:
         record: frozenset[str] = frozenset(),
         with_steps: bool = False,
         path: str = "auto",
+        segments: Segments = WHOLE,
     ) -> list[MicroRun]:
-        """Run a batch forwards; results come in the order of the samples."""
+        """Run a batch forwards; results come in the order of the samples. What is recorded, runs all steps at once."""
+        segments = WHOLE if record else segments
+        length, resident = segments.length(batch.steps), segments.resident(batch.steps)
         plan = self._prepare(batch, per_step=False)
         with_steps = with_steps or "membrane" in record
         fan_out = fan_outs(self.layers)
@@ -65,13 +68,16 @@ class Engine:
             micro.path, micro.fan_out = path, fan_out
             network_input = batch.signal(start, stop, micro.workspace)
             signal = network_input if stem is None else Analog(stem[start:stop, None])
+            if length < batch.steps and plan.over_time:
+                run = SegmentedRun(plan, network_input, signal, micro, length, with_steps=with_steps)
+                return MicroRun(run.logits, run.step_logits, run.counts, {}, {}, None)
             result = forward(plan, signal, micro, with_steps=with_steps)
-            counts = count(plan, network_input, result, micro)
+            counts = count(plan, network_input, result.inputs, micro)
             return self._keep(micro, network_input, result, counts, record)
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
-            return self._in_order(batch, threads, lambda micro, a, b: task(micro, a, b, stem))
+            return self._in_order(batch, threads, lambda micro, a, b: task(micro, a, b, stem), resident)
 
     def _keep(
         self,
@@ -112,7 +118,8 @@ class Engine:
         length = segments.length(batch.steps)
         cut = length if segments.truncate and length < batch.steps else None
         plan = self._prepare(batch, per_step=loss.per_step, cut=cut)
-        used = min(SLOTS, len(self._micro_batches(batch, length)))
+        resident = segments.resident(batch.steps)
+        used = min(SLOTS, len(self._micro_batches(batch, resident)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
         terms = np.empty(batch.batch)
         correct = np.empty(batch.batch, bool)
@@ -142,7 +149,7 @@ class Engine:
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
             deltas = np.empty((0 if stem is None else batch.batch, 0 if stem is None else stem.shape[1]), np.float32)
-            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas), length)
+            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas), resident)
             self._reduce(plan, batch, slots, deltas, threads)
         named = {
             f"{layer.index}.{name}": slots[0][layer.index][name] for layer in self.layers for name in layer.parameters
@@ -209,21 +216,21 @@ class Engine:
         assert isinstance(layer, Affine)
         return layer.constant_forward(batch.x, _sharing(threads))
 
-    def _micro_batches(self, batch: BatchInput, length: int) -> list[tuple[int, int]]:
-        return micro_batches(batch.batch, self._size(length))
+    def _micro_batches(self, batch: BatchInput, resident: int) -> list[tuple[int, int]]:
+        return micro_batches(batch.batch, self._size(resident))
 
     def _size(self, steps: int) -> int:
         return micro_batch_size(max(layer.size for layer in self.layers), steps)
 
     def _in_slots(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], length: int
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], resident: int
     ) -> list[list[Any]]:
         """Run micro-batches in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another.
 
-        ``length`` is how many steps a micro-batch runs at a time.
+        ``resident`` is of how many steps a micro-batch has something in memory.
         """
-        ranges = self._micro_batches(batch, length)
-        size = self._size(length)
+        ranges = self._micro_batches(batch, resident)
+        size = self._size(resident)
 
         def chain(slot: int) -> list[Any]:
             workspace = self._workspaces[slot]
@@ -236,9 +243,9 @@ class Engine:
         return share(chain, min(SLOTS, len(ranges)), threads)
 
     def _in_order(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun]
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun], resident: int
     ) -> list[MicroRun]:
-        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b), batch.steps)
+        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b), resident)
         count = sum(map(len, chains))
         return [chains[k % SLOTS][k // SLOTS] for k in range(count)]
 

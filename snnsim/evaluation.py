@@ -14,7 +14,7 @@ from snnsim.encoders import EVALUATION_EPOCH, BatchInput, EventInput, encode
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss
 from snnsim.network import Network
-from snnsim.spec import EncoderChoice
+from snnsim.spec import EncoderChoice, Segments
 
 # Samples that are encoded at a time; changes no result.
 BATCH = 256
@@ -115,6 +115,7 @@ def evaluate(
     loss: Loss,
     seed: int,
     threads: int | None = None,
+    segments: Segments | None = None,
 ) -> Evaluation:
     """Run a network on samples and count.
 
@@ -126,6 +127,8 @@ def evaluate(
         Its mean over the samples is reported.
     seed
         Keys a random encoder, with the samples' numbers, in a stream of its own.
+    segments
+        How many steps are in memory at once; all by default.
     """
     layers = [dict.fromkeys(COUNTERS, 0) for _ in network.layers]
     input_events = 0
@@ -135,7 +138,9 @@ def evaluate(
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, scale, rows, seed)
-        result = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step)
+        result = network.evaluate_batch(
+            batch, threads=threads, with_steps=loss.per_step, segments=segments or Segments()
+        )
         steps = result.steps
         z = result.logits
         if loss.per_step:

@@ -92,7 +92,7 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
         for layer in network.layers
     ]
     steps = config.encoder.num_steps
-    return Description(layers, None if steps is None else network.training_bytes(steps))
+    return Description(layers, None if steps is None else network.training_bytes(steps, config.train))
 
 
 def evaluate_model(
@@ -149,6 +149,7 @@ def evaluate_model(
         loss=make_loss(config.train.loss),
         seed=config.seed,
         threads=threads,
+        segments=config.train,
     )
     return {"test": result.summary()}
 
@@ -174,7 +175,7 @@ def predict_model(
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, inputs.scale, rows, config.seed)
-        parts.append(network.evaluate_batch(batch, threads=threads).logits)
+        parts.append(network.evaluate_batch(batch, threads=threads, segments=config.train).logits)
     logits = np.concatenate(parts)
     return logits.argmax(axis=1), logits
 

@@ -21,6 +21,7 @@ from snnsim.model_file import StoredModel, read_model, write_model
 from snnsim.passes import parameters_of
 from snnsim.regularizers import Penalties, make_penalties
 from snnsim.results import BatchRun, BatchStep, join
+from snnsim.segments import kept_values
 from snnsim.spec import LayerChoice, LossChoice, RegularizerChoice, Segments, parse, parse_network
 
 RECORDABLE = frozenset({"spikes", "membrane"})
@@ -91,13 +92,15 @@ class Network:
         """The list of layers with every default filled in, as plain data."""
         return [choice.resolved() for choice in self.choices]
 
-    def training_bytes(self, steps: int) -> int:
+    def training_bytes(self, steps: int, segments: Segments = WHOLE) -> int:
         """Return about what training takes besides data: weights, gradients, optimizer, and all workers' buffers."""
         parameters = sum(array.size for array in self.parameters.values())
         # Currents become membranes in place; convolutions and pools have arrays of their own.
         units = sum(layer.size for layer in self.layers if not isinstance(layer, (Dense, Flatten)))
-        samples = micro_batch_size(max(layer.size for layer in self.layers), steps)
-        return 4 * (parameters * (3 + SLOTS) + 3 * units * steps * samples * SLOTS)
+        length = segments.length(steps)
+        samples = micro_batch_size(max(layer.size for layer in self.layers), segments.resident(steps))
+        kept = kept_values(self.layers, steps, length)
+        return 4 * (parameters * (3 + SLOTS) + (3 * units * length + kept) * samples * SLOTS)
 
     def run(
         self,
@@ -225,11 +228,17 @@ class Network:
         record: Iterable[str] = (),
         with_steps: bool = False,
         path: str = "auto",
+        segments: Segments = WHOLE,
     ) -> BatchRun:
-        """Run an encoded batch forwards and count."""
+        """Run an encoded batch forwards and count, a segment at a time where nothing is recorded."""
         batch = self._summed(batch)
         parts = self._engine.run(
-            batch, threads=thread_count(threads), record=frozenset(record), with_steps=with_steps, path=path
+            batch,
+            threads=thread_count(threads),
+            record=frozenset(record),
+            with_steps=with_steps,
+            path=path,
+            segments=segments,
         )
         return join(parts, batch.steps)
 

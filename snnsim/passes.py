@@ -235,15 +235,15 @@ def add_neuron_spikes(output: Signal, counts: NDArray[np.int64]) -> None:
     propagate.count_events(output.indptr, output.indices, output.num_steps, counts)
 
 
-def count(plan: Plan, network_input: Signal, result: Forward, micro: MicroBatch) -> RunCounts:
-    """Count a micro-batch's forward pass, layer by layer."""
-    inputs = {0: network_input} | result.inputs
-    after: Signal = Analog(result.logits[:, None])
+def count(plan: Plan, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch) -> RunCounts:
+    """Count a micro-batch's forward pass, layer by layer; ``run`` is what `run_layers` returned."""
+    inputs = {0: network_input, **run}
+    after: Signal = Analog(np.empty((micro.samples, 1, plan.layers[-1].size), np.float32))
     records: list[LayerCounts] = []
     for layer in plan.layers:
         signal = inputs.get(layer.index, network_input if layer.index <= plan.begin else after)
         records.append(layer.count(signal, inputs.get(layer.index + 1, after), micro))
-    return RunCounts(records, InputCounts(_input_events(network_input, plan.steps)))
+    return RunCounts(records, InputCounts(_input_events(network_input, micro.steps)))
 
 
 def _input_events(signal: Signal, steps: int) -> NDArray[np.int64]:

@@ -162,6 +162,11 @@ class Segments(Spec):
         """Return how many steps are in memory at once, of a run of ``steps``."""
         return min(self.truncate_every or self.recompute_every or steps, steps)
 
+    def resident(self, steps: int) -> int:
+        """Return of how many steps something is in memory: those of a segment, and the first ones of all segments."""
+        length = self.length(steps)
+        return min(length + -(-steps // length), steps) if length < steps else steps
+
 
 class _Warmup(Spec):
     warmup: NonNegative = Field(default=0.0, description="epochs over which the rate rises linearly")
