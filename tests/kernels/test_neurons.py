@@ -299,6 +299,61 @@ def test_backpropagate(
         np.testing.assert_allclose(added[1], expected_values[1] if cell.alpha.size else 0, rtol=1e-4, atol=scale)
 
 
+@pytest.mark.parametrize("reset", RESETS)
+@given(cells(), st.booleans(), st.data())
+def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.DataObject) -> None:
+    """The way back in two stretches is that in one: deltas to the bit, and the gradients of values."""
+    cell = replace(cell, current=cell.current.repeat(cell.steps // cell.current.shape[1], axis=1))
+    samples, steps, n = cell.current.shape
+    membrane, _ = run(cell, reset, constant=False)
+    gradient = cell.rng.normal(size=membrane.shape).astype(np.float32)
+
+    def back(start: int, stop: int, begun: FloatArray, carried: FloatArray) -> tuple[FloatArray, NDArray[np.float64]]:
+        part = np.ascontiguousarray(membrane[:, start:stop])
+        delta, learned = np.empty_like(part), np.zeros((3, n))
+        adaptive = (stop - start if cell.rho.size else 0, n)
+        neurons.backpropagate(
+            part,
+            np.ascontiguousarray(gradient[:, start:stop]),
+            np.ones(stop - start, np.float32),
+            np.zeros((samples, n), np.float32),
+            delta,
+            np.empty((samples, n), np.float32),
+            cell.beta,
+            cell.threshold,
+            cell.fire_above,
+            reset,
+            detach,
+            *cell.values,
+            np.ascontiguousarray(cell.recurrent.T),
+            neurons.ATAN,
+            np.float32(2),
+            np.full((8, n), np.nan, np.float32),
+            np.full(adaptive, np.nan, np.float32),
+            np.full(adaptive, np.nan, np.float32),
+            learned,
+            begun,
+            carried,
+        )
+        return delta, learned
+
+    whole, expected = back(0, steps, NOT_CARRIED, NOT_CARRIED)
+    border = data.draw(st.integers(1, steps - 1)) if steps > 1 else 0
+    begun = np.zeros((samples, neurons.CARRIED, n), np.float32)
+    carried = np.zeros((samples, neurons.CARRIED_BACK, n), np.float32)
+    states = begun.copy()
+    if border:
+        first = replace(cell, current=np.ascontiguousarray(cell.current[:, :border]), steps=border)
+        run(first, reset, constant=False, carried=states)
+    later, learned = back(border, steps, states, carried)
+    assert_same_bits(later, whole[:, border:])
+    if border:
+        earlier, more = back(0, border, begun, carried)
+        assert_same_bits(earlier, whole[:, :border])
+        learned = learned + more
+    np.testing.assert_allclose(learned, expected, rtol=1e-4, atol=1e-4 * (1 + np.abs(expected).max()))
+
+
 @given(cells(plain=True))
 def test_integrate(cell: Cells) -> None:
     """A leaky integrator's membrane is the recurrence's, to the bit, also where the current is given once."""
