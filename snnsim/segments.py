@@ -78,7 +78,7 @@ class _Segmented:
             if steps is not None:
                 if beside:
                     # Beside, into other places: what is asked for never changes a bit of the result.
-                    part = replace(self._part, saved={}, carried=beside)
+                    part = self._micro.stretch(stop - start, beside, {})
                     for layer in plan.layers[plan.end :]:
                         output = layer.forward(output, part)
                 steps[:, start:stop] = step_logits(last, output, self._part)
@@ -101,7 +101,7 @@ class _Segmented:
         for layer in self._stateful:
             rows = list(layer.carries)
             self._begun[layer.index][:, rows] = self._carried[layer.index][:, rows]
-        self._part = replace(self._micro, steps=stop - start, saved={}, carried=self._carried, begun=self._begun)
+        self._part = self._micro.stretch(stop - start, self._carried, self._begun)
         signal = self._signal.steps(start, stop) if isinstance(self._signal, Events) else self._signal
         self._inputs = run_layers(self._plan, signal, self._part)
         return self._inputs

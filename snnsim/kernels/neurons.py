@@ -267,14 +267,19 @@ def _firing_limits(
     fire_above: FloatArray,
     rho: FloatArray,
     adaptation: FloatArray,
+    begun: FloatArray,
+    b: int,
     trace: FloatArray,
     levels: FloatArray,
     limits: FloatArray,
 ) -> None:
-    """Run one sample again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired.
+    """Run sample b again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired.
 
-    ``trace`` [N] is ``a`` at the first step, and is overwritten.
+    ``membrane`` [T, N] is the sample's; ``begun`` [M, 5, N] the states before the first step, or empty; ``trace`` [N]
+    scratch.
     """
+    for j in range(trace.size):
+        trace[j] = begun[b, TRACE, j] if begun.size else NIL
     for t in range(membrane.shape[0]):
         u = membrane[t]
         level = levels[t]
@@ -350,9 +355,7 @@ def backpropagate(
     for b in range(samples):
         more = extra[b]
         if rho.size:
-            for j in range(n):
-                da[j] = begun[b, TRACE, j] if carry else NIL
-            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, da, levels, limits)
+            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, da, levels, limits)
         for j in range(n):
             du[j] = carried[b, 0, j] if carry else NIL
             di[j] = carried[b, 1, j] if carry else NIL

@@ -136,6 +136,21 @@ class MicroBatch:
     begun: Mapping[int, FloatArray] = field(default_factory=dict)
     carried_back: Mapping[int, FloatArray] = field(default_factory=dict)
 
+    def stretch(self, steps: int, carried: Mapping[int, FloatArray], begun: Mapping[int, FloatArray]) -> "MicroBatch":
+        """Return the same samples on their way through some of the steps, with nothing saved yet."""
+        return MicroBatch(
+            self.samples,
+            self.size,
+            steps,
+            self.workspace,
+            self.dropout_keys,
+            self.path,
+            self.fan_out,
+            self.reached,
+            carried=carried,
+            begun=begun,
+        )
+
 
 class Layer(ABC):
     """One layer of a network: forwards, back, and counted.
