@@ -43,9 +43,21 @@ class LayerCounts:
         """Put the samples of several records one after another."""
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in COUNTERS})
 
+    @classmethod
+    def over_time(cls, parts: "Sequence[LayerCounts]", *, constant: bool) -> "LayerCounts":
+        """Add up what was counted over several stretches of steps; ``constant``: the input is the same in all."""
+        total = cls(**{name: sum_of([getattr(part, name) for part in parts]) for name in COUNTERS})
+        total.macs_once = parts[0].macs_once if constant else np.zeros_like(total.macs_once)
+        return total
+
     def totals(self) -> dict[str, int]:
         """Return every counter summed over the samples."""
         return {name: int(getattr(self, name).sum()) for name in COUNTERS}
+
+
+def sum_of(counters: Sequence[Counter]) -> Counter:
+    """Return the sum of several counters."""
+    return np.asarray(np.sum(counters, axis=0), np.int64)
 
 
 COUNTERS = tuple(field.name for field in fields(LayerCounts))

@@ -23,7 +23,7 @@ from snnsim.losses import Loss, Targets
 from snnsim.passes import (
     Forward,
     Plan,
-    backward,
+    WholePass,
     count,
     fan_outs,
     forward,
@@ -32,6 +32,11 @@ from snnsim.passes import (
 )
 from snnsim.regularizers import HiddenSpikes, Penalties
 from snnsim.results import BatchStep, MicroRun
+from snnsim.segments import SegmentedPass, SegmentedRun
+from snnsim.spec import Segments
+
+Pass = WholePass | SegmentedPass
+WHOLE = Segments()
 
 
 class Engine:
@@ -49,8 +54,11 @@ class Engine:
         record: frozenset[str] = frozenset(),
         with_steps: bool = False,
         path: str = "auto",
+        segments: Segments = WHOLE,
     ) -> list[MicroRun]:
-        """Run a batch forwards; results come in the order of the samples."""
+        """Run a batch forwards; results come in the order of the samples. What is recorded, runs all steps at once."""
+        segments = WHOLE if record else segments
+        length, resident = segments.length(batch.steps), segments.resident(batch.steps)
         plan = self._prepare(batch, per_step=False)
         with_steps = with_steps or "membrane" in record
         fan_out = fan_outs(self.layers)
@@ -59,13 +67,16 @@ class Engine:
             micro.path, micro.fan_out = path, fan_out
             network_input = batch.signal(start, stop, micro.workspace)
             signal = network_input if stem is None else Analog(stem[start:stop, None])
+            if length < batch.steps and plan.over_time:
+                run = SegmentedRun(plan, network_input, signal, micro, length, with_steps=with_steps)
+                return MicroRun(run.logits, run.step_logits, run.counts, {}, {}, None)
             result = forward(plan, signal, micro, with_steps=with_steps)
-            counts = count(plan, network_input, result, micro)
+            counts = count(plan, network_input, result.inputs, micro)
             return self._keep(micro, network_input, result, counts, record)
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
-            return self._in_order(batch, threads, lambda micro, a, b: task(micro, a, b, stem))
+            return self._in_order(batch, threads, lambda micro, a, b: task(micro, a, b, stem), resident)
 
     def _keep(
         self,
@@ -100,13 +111,17 @@ class Engine:
         *,
         threads: int,
         path: str = "auto",
+        segments: Segments = WHOLE,
     ) -> BatchStep:
         """Run a batch forwards and back: the mean loss over the batch, with penalties, and its gradients.
 
         ``targets`` are classes, integers [B], or values, floats [B, K], which have no right or wrong.
         """
-        plan = self._prepare(batch, per_step=loss.per_step)
-        used = min(SLOTS, len(self._micro_batches(batch)))
+        length = segments.length(batch.steps)
+        cut = length if segments.truncate and length < batch.steps else None
+        plan = self._prepare(batch, per_step=loss.per_step, cut=cut)
+        resident = segments.resident(batch.steps)
+        used = min(SLOTS, len(self._micro_batches(batch, resident)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
         terms = np.empty(batch.batch)
         classifies = targets.ndim == 1
@@ -121,20 +136,24 @@ class Engine:
             micro.path, micro.reached = path, reached
             micro.dropout_keys = batch.keys.slice(start, stop) if batch.keys else None
             signal = batch.signal(start, stop, micro.workspace) if stem is None else Analog(stem[start:stop, None])
-            result = forward(plan, signal, micro, with_steps=False)
+            result: Pass
+            if length < batch.steps and plan.over_time:
+                result = SegmentedPass(plan, signal, micro, length, truncate=segments.truncate, penalised=penalised)
+            else:
+                result = WholePass(plan, signal, micro)
             part = slice(start, stop)
             terms[part], gradients = self._loss(result, targets[part], loss.for_samples(part), penalties, batch, micro)
             if classifies:
                 correct[part] = loss.answers(result.logits, result.step_logits) == targets[part]
-            spikes[part] = _spikes(result, self.layers, stop - start)
-            delta = backward(plan, result, *gradients, micro, slots[slot])
+            spikes[part] = result.spikes
+            delta = result.backward(*gradients, slots[slot])
             if delta is not None:
                 deltas[part] = delta
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
             deltas = np.empty((0 if stem is None else batch.batch, 0 if stem is None else stem.shape[1]), np.float32)
-            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas))
+            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas), resident)
             self._reduce(plan, batch, slots, deltas, threads)
         named = {
             f"{layer.index}.{name}": slots[0][layer.index][name] for layer in self.layers for name in layer.parameters
@@ -144,7 +163,7 @@ class Engine:
 
     def _loss(
         self,
-        result: Forward,
+        result: Pass,
         targets: Targets,
         loss: Loss,
         penalties: Penalties,
@@ -167,20 +186,16 @@ class Engine:
             terms = terms + more
             logit_gradient = gradient * scale + (0 if logit_gradient is None else logit_gradient)
         if penalties.on_spikes:
-            terms = terms + self._spike_penalties(result, penalties, scale, micro)
+            terms = terms + self._spike_penalties(result, penalties, scale, batch.steps, micro)
         as_float = None if logit_gradient is None else logit_gradient.astype(np.float32)
         return terms, (as_float, step_gradient)
 
     def _spike_penalties(
-        self, result: Forward, penalties: Penalties, scale: float, micro: MicroBatch
+        self, result: Pass, penalties: Penalties, scale: float, steps: int, micro: MicroBatch
     ) -> NDArray[np.float64]:
         terms = np.zeros(micro.samples)
-        hidden: list[HiddenSpikes] = []
         layers = hidden_firing(self.layers)
-        for layer in layers:
-            events = result.inputs[layer.index + 1]
-            assert isinstance(events, Events)
-            hidden.append(HiddenSpikes(events, micro.reached[layer.index]))
+        hidden = [HiddenSpikes(result.neuron_spikes(layer), steps, micro.reached[layer.index]) for layer in layers]
         if not hidden:
             return terms
         extra = [np.zeros((micro.samples, layer.size)) for layer in layers]
@@ -192,11 +207,11 @@ class Engine:
         micro.extra = {layer.index: sum_.astype(np.float32) for layer, sum_ in zip(layers, extra, strict=True)}
         return terms
 
-    def _prepare(self, batch: BatchInput, *, per_step: bool) -> Plan:
+    def _prepare(self, batch: BatchInput, *, per_step: bool, cut: int | None = None) -> Plan:
         for layer in self.layers:
             layer.prepare()
         constant = isinstance(batch, ConstantInput)
-        return Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step)
+        return Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step, cut=cut)
 
     def _stem(self, plan: Plan, batch: BatchInput, threads: int) -> FloatArray | None:
         if plan.stem is None:
@@ -206,18 +221,21 @@ class Engine:
         assert isinstance(layer, Affine)
         return layer.constant_forward(batch.x, _sharing(threads))
 
-    def _micro_batches(self, batch: BatchInput) -> list[tuple[int, int]]:
-        return micro_batches(batch.batch, self._size(batch.steps))
+    def _micro_batches(self, batch: BatchInput, resident: int) -> list[tuple[int, int]]:
+        return micro_batches(batch.batch, self._size(resident))
 
     def _size(self, steps: int) -> int:
         return micro_batch_size(max(layer.size for layer in self.layers), steps)
 
     def _in_slots(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any]
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], resident: int
     ) -> list[list[Any]]:
-        """Run micro-batches in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another."""
-        ranges = self._micro_batches(batch)
-        size = self._size(batch.steps)
+        """Run micro-batches in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another.
+
+        ``resident`` is of how many steps a micro-batch has something in memory.
+        """
+        ranges = self._micro_batches(batch, resident)
+        size = self._size(resident)
 
         def chain(slot: int) -> list[Any]:
             workspace = self._workspaces[slot]
@@ -230,10 +248,10 @@ class Engine:
         return share(chain, min(SLOTS, len(ranges)), threads)
 
     def _in_order(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun]
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun], resident: int
     ) -> list[MicroRun]:
-        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b))
-        count = len(self._micro_batches(batch))
+        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b), resident)
+        count = sum(map(len, chains))
         return [chains[k % SLOTS][k // SLOTS] for k in range(count)]
 
     def _gradient_buffers(self, slot: int, plan: Plan) -> list[dict[str, FloatArray]]:
@@ -287,15 +305,6 @@ def _sharing(threads: int) -> Callable[[Callable[[int], None], int], None]:
         share(task, count, threads)
 
     return run
-
-
-def _spikes(result: Forward, layers: Sequence[Layer], samples: int) -> NDArray[np.int64]:
-    total = np.zeros(samples, np.int64)
-    for layer in layers:
-        output = result.inputs.get(layer.index + 1)
-        if layer.fires and isinstance(output, Events):
-            total += output.per_sample
-    return total
 
 
 def logit_factor(loss: Loss, layers: Sequence[Layer], steps: int) -> int:

@@ -15,7 +15,7 @@ from snnsim.encoders import EVALUATION_EPOCH, BatchInput, EventInput, encode
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss, Targets
 from snnsim.network import Network
-from snnsim.spec import EncoderChoice
+from snnsim.spec import EncoderChoice, Segments
 
 # Samples that are encoded at a time; changes no result.
 BATCH = 256
@@ -119,6 +119,7 @@ def evaluate(
     loss: Loss,
     seed: int,
     threads: int | None = None,
+    segments: Segments | None = None,
 ) -> Evaluation:
     """Run a network on samples and count.
 
@@ -130,6 +131,8 @@ def evaluate(
         Its mean over the samples is reported.
     seed
         Keys a random encoder, with the samples' numbers, in a stream of its own.
+    segments
+        How many steps are in memory at once; all by default.
     """
     layers = [dict.fromkeys(COUNTERS, 0) for _ in network.layers]
     input_events = 0
@@ -140,7 +143,9 @@ def evaluate(
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, scale, rows, seed)
-        result = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step)
+        result = network.evaluate_batch(
+            batch, threads=threads, with_steps=loss.per_step, segments=segments or Segments()
+        )
         steps = result.steps
         by_step = None if result.step_logits is None else np.moveaxis(result.step_logits, 0, 1)
         z = by_step if loss.per_step and by_step is not None else result.logits

@@ -90,6 +90,19 @@ class Events:
         values = None if self.values is None else self.values[first:last]
         return Events(indptr - first, self.indices[first:last], values, self.num_steps, stop - start, self.shape)
 
+    def steps(self, start: int, stop: int) -> "Events":
+        """Return the events of the steps ``start`` to ``stop``, in memory of their own."""
+        rows = np.arange(self.batch)[:, None] * self.num_steps + np.arange(start, stop + 1)
+        ends = self.indptr[rows]
+        indptr = np.zeros(self.batch * (stop - start) + 1, np.int64)
+        np.cumsum(np.diff(ends), out=indptr[1:])
+        ranges = list(zip(ends[:, 0].tolist(), ends[:, -1].tolist(), strict=True))
+        indices = np.concatenate([self.indices[first:last] for first, last in ranges])
+        values = self.values
+        if values is not None:
+            values = np.concatenate([values[first:last] for first, last in ranges])
+        return Events(indptr, indices, values, stop - start, self.batch, self.shape)
+
     def copy(self) -> "Events":
         """Return the same events in memory of their own."""
         values = None if self.values is None else self.values.copy()

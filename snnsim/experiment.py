@@ -124,7 +124,7 @@ def build_network(config: Config, sample_shape: tuple[int, ...], classes: int) -
         make_distillation(config.distill, loss)
     steps = encoded_steps(config.encoder, sample_shape)
     if steps is not None:
-        require_memory(network.training_bytes(steps), ("encoder", config.encoder.name, "num_steps"))
+        require_memory(network.training_bytes(steps, config.train), ("encoder", config.encoder.name, "num_steps"))
     if network.is_ann and config.encoder.name not in ("direct", "events"):
         raise InputError("an ANN takes the data as they are: encoder must be direct, or events", ("encoder",))
     _at(("energy", "profile"), lambda: load_profile(config.energy.profile))
@@ -273,6 +273,7 @@ def _train_and_test(
         loss=make_loss(config.train.loss),
         seed=config.seed,
         threads=threads,
+        segments=config.train,
     )
     write_text(folder.path / "accounting.csv", accounting_csv(network, result))
     write_model(folder.path / "model.npz", network.stored(_settings(config)))
@@ -309,7 +310,8 @@ def _settings(config: Config) -> dict[str, Any]:
     """Return what a model carries of its run: what evaluation needs."""
     resolved = config.resolved()
     settings = {key: resolved[key] for key in ("seed", "data", "encoder", "energy")}
-    return settings | {"train": {"loss": resolved["train"]["loss"]}}
+    kept = ("loss", "recompute_every", "truncate_every")
+    return settings | {"train": {key: resolved["train"][key] for key in kept if key in resolved["train"]}}
 
 
 def _summary(

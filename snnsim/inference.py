@@ -99,7 +99,7 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
         for layer in network.layers
     ]
     steps = config.encoder.num_steps
-    return Description(layers, None if steps is None else network.training_bytes(steps))
+    return Description(layers, None if steps is None else network.training_bytes(steps, config.train))
 
 
 def evaluate_model(
@@ -157,6 +157,7 @@ def evaluate_model(
         loss=loss,
         seed=config.seed,
         threads=threads,
+        segments=config.train,
     )
     return {"test": result.summary()}
 
@@ -187,7 +188,7 @@ def predict_model(
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, inputs.scale, rows, config.seed)
-        run = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step)
+        run = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step, segments=config.train)
         by_step = None if run.step_logits is None else np.moveaxis(run.step_logits, 0, 1)
         classes.append(loss.answers(run.logits, by_step))
         parts.append(run.logits)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snnsim.distillation import Distillation, checked_teacher, taught_loss
 from snnsim.encoders import BatchInput, ConstantInput, EventInput
-from snnsim.engine import Engine, logit_factor
+from snnsim.engine import WHOLE, Engine, logit_factor
 from snnsim.errors import InputError
 from snnsim.events import Events, as_float32
 from snnsim.execution import SLOTS, micro_batch_size, thread_count
@@ -22,7 +22,8 @@ from snnsim.model_file import StoredModel, read_model, write_model
 from snnsim.passes import parameters_of
 from snnsim.regularizers import Penalties, make_penalties
 from snnsim.results import BatchRun, BatchStep, join
-from snnsim.spec import LayerChoice, RegularizerChoice, TaughtLossChoice, parse, parse_network
+from snnsim.segments import kept_values
+from snnsim.spec import LayerChoice, RegularizerChoice, Segments, TaughtLossChoice, parse, parse_network
 
 RECORDABLE = frozenset({"spikes", "membrane"})
 PATHS = ("auto", "events", "dense")
@@ -92,13 +93,15 @@ class Network:
         """The list of layers with every default filled in, as plain data."""
         return [choice.resolved() for choice in self.choices]
 
-    def training_bytes(self, steps: int) -> int:
+    def training_bytes(self, steps: int, segments: Segments = WHOLE) -> int:
         """Return about what training takes besides data: weights, gradients, optimizer, and all workers' buffers."""
         parameters = sum(array.size for array in self.parameters.values())
         # Currents become membranes in place; convolutions and pools have arrays of their own.
         units = sum(layer.size for layer in self.layers if not isinstance(layer, (Dense, Flatten)))
-        samples = micro_batch_size(max(layer.size for layer in self.layers), steps)
-        return 4 * (parameters * (3 + SLOTS) + 3 * units * steps * samples * SLOTS)
+        length = segments.length(steps)
+        samples = micro_batch_size(max(layer.size for layer in self.layers), segments.resident(steps))
+        kept = kept_values(self.layers, steps, length)
+        return 4 * (parameters * (3 + SLOTS) + (3 * units * length + kept) * samples * SLOTS)
 
     def run(
         self,
@@ -152,6 +155,8 @@ class Network:
         threads: int | None = None,
         epoch: int = 0,
         samples: ArrayLike | None = None,
+        recompute_every: int | None = None,
+        truncate_every: int | None = None,
     ) -> tuple[float, dict[str, FloatArray]]:
         """Return the mean loss over a batch and its gradients, by backpropagation through time.
 
@@ -168,6 +173,12 @@ class Network:
             For ``distill``: the teacher's logits of the batch, [B, K].
         epoch, samples
             Key the dropout masks, with the network's seed: the samples' numbers [B], by default 0 to B - 1.
+        recompute_every
+            Keep the neurons' states every so many steps only and run the steps between again on the way back: less
+            memory for long sequences, about a third more time, the same gradients but for rounding.
+        truncate_every
+            Carry no gradient over multiples of so many steps, in the same segments (truncated backpropagation
+            through time).
 
         Returns
         -------
@@ -184,6 +195,7 @@ class Network:
         penalties = make_penalties(
             [parse(RegularizerChoice, value, ("regularizers", k)) for k, value in enumerate(regularizers)]
         )
+        segments = parse(Segments, {"recompute_every": recompute_every, "truncate_every": truncate_every})
         size = np.asarray(labels).shape[0] if np.ndim(labels) else 0
         numbers = np.arange(size) if samples is None else np.asarray(samples)
         if numbers.shape != (size,) or numbers.dtype.kind not in "iu":
@@ -193,7 +205,7 @@ class Network:
         teacher = checked_teacher(teacher_logits, batch.batch, self.classes, chosen)
         if isinstance(chosen, Distillation):
             chosen = chosen.taught(teacher)
-        step = self.train_step(batch, targets, chosen, penalties, threads=threads)
+        step = self.train_step(batch, targets, chosen, penalties, threads=threads, segments=segments)
         return step.loss, {name: array.copy("K") for name, array in step.gradients.items()}
 
     def train_step(
@@ -204,11 +216,12 @@ class Network:
         penalties: Penalties,
         *,
         threads: int | None = None,
+        segments: Segments = WHOLE,
     ) -> BatchStep:
         """Run an encoded batch forwards and back; the gradients are the network's own buffers."""
         self.check_loss(loss, values=targets.ndim == 2)
         return self._engine.loss_and_gradients(
-            self._summed(batch), targets, loss, penalties, threads=thread_count(threads)
+            self._summed(batch), targets, loss, penalties, threads=thread_count(threads), segments=segments
         )
 
     def evaluate_batch(
@@ -219,11 +232,17 @@ class Network:
         record: Iterable[str] = (),
         with_steps: bool = False,
         path: str = "auto",
+        segments: Segments = WHOLE,
     ) -> BatchRun:
-        """Run an encoded batch forwards and count."""
+        """Run an encoded batch forwards and count, a segment at a time where nothing is recorded."""
         batch = self._summed(batch)
         parts = self._engine.run(
-            batch, threads=thread_count(threads), record=frozenset(record), with_steps=with_steps, path=path
+            batch,
+            threads=thread_count(threads),
+            record=frozenset(record),
+            with_steps=with_steps,
+            path=path,
+            segments=segments,
         )
         return join(parts, batch.steps)
 

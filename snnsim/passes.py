@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from snnsim.accounting import InputCounts, LayerCounts, RunCounts
 from snnsim.events import Events
+from snnsim.kernels import propagate
 from snnsim.layers.base import Affine, Analog, FloatArray, Gradient, Layer, MicroBatch, Signal
 from snnsim.layers.neurons import FiringNeurons
 from snnsim.layers.readout import LeakyIntegrators, StepReadout, step_logits, step_readout
@@ -30,25 +31,33 @@ class Plan:
     step_weights : float32 [T] or None
         Where the logits are one weighted sum over time of the last currents: the weights. The last layer with
         weights then needs one product a sample, forwards and back, instead of T.
+    back_weights : float32 [T] or None
+        The same on the way back: what of them is left where the gradient is cut in time.
     """
 
     layers: Sequence[Layer]
     steps: int
     stem: int | None
     step_weights: FloatArray | None
+    back_weights: FloatArray | None
 
     @classmethod
-    def of(cls, layers: Sequence[Layer], steps: int, *, constant: bool, per_step: bool) -> "Plan":
-        """Plan for ``constant`` input or events; ``per_step`` if the loss needs the logits of every step."""
+    def of(
+        cls, layers: Sequence[Layer], steps: int, *, constant: bool, per_step: bool, cut: int | None = None
+    ) -> "Plan":
+        """Plan for ``constant`` input or events; ``per_step`` if the loss needs the logits of every step.
+
+        ``cut``: no gradient is to cross a multiple of so many steps.
+        """
         stem = None
         if constant:
             first = next(layer for layer in layers if not isinstance(layer, Flatten))
             stem = first.index if isinstance(first, Affine) else None
-        weights = None
+        weights = back_weights = None
         last = layers[-1]
         if isinstance(last, LeakyIntegrators) and not per_step and isinstance(layers[-2], Affine):
-            weights = last.step_weights(steps)
-        return cls(layers, steps, stem, weights)
+            weights, back_weights = last.step_weights(steps), last.step_weights(steps, cut)
+        return cls(layers, steps, stem, weights, back_weights)
 
     @property
     def readout(self) -> StepReadout:
@@ -59,6 +68,17 @@ class Plan:
     def begin(self) -> int:
         """The first layer that a micro-batch runs itself."""
         return 0 if self.stem is None else self.stem + 1
+
+    @property
+    def over_time(self) -> bool:
+        """Whether a micro-batch runs anything over time: not where the readout follows the stem, all one product."""
+        return self.begin < self.end or self.weighted is not None
+
+    @property
+    def weighted(self) -> Affine | None:
+        """The layer with weights that takes its input summed over time, unless that is the stem, or there is none."""
+        layer = self.layers[self.end] if self.end < len(self.layers) - 1 else None
+        return layer if isinstance(layer, Affine) else None
 
     @property
     def end(self) -> int:
@@ -84,21 +104,19 @@ class Forward:
 
 def forward(plan: Plan, signal: Signal, micro: MicroBatch, *, with_steps: bool) -> Forward:
     """Run a micro-batch; ``signal`` is the input of layer ``plan.begin``."""
-    inputs: dict[int, Signal] = {plan.begin: signal}
-    for layer in plan.layers[plan.begin : plan.end]:
-        inputs[layer.index + 1] = layer.forward(inputs[layer.index], micro)
+    inputs = run_layers(plan, signal, micro)
     last = plan.layers[-1]
     if plan.step_weights is None:
         steps = step_logits(last, inputs[last.index + 1], micro)
         return Forward(inputs, plan.readout.logits(steps), steps)
     before = inputs[plan.end]
-    if plan.end == last.index:
+    if plan.weighted is None:
         assert isinstance(before, Analog)
         logits = before.values[:, 0] * plan.step_weights.sum(dtype=np.float32)
     else:
-        affine = plan.layers[plan.end]
-        assert isinstance(affine, Affine)
-        logits = affine.weighted_forward(before, micro, plan.step_weights)
+        activity = plan.weighted.activity(micro)
+        plan.weighted.add_activity(before, plan.step_weights, activity)
+        logits = plan.weighted.summed_forward(activity, micro, plan.step_weights.sum(dtype=np.float32))
     steps_beside = None
     if with_steps:
         # Beside, into other places: what is recorded never changes a bit of the result.
@@ -111,19 +129,21 @@ def forward(plan: Plan, signal: Signal, micro: MicroBatch, *, with_steps: bool) 
     return Forward(inputs, logits, steps_beside)
 
 
+def run_layers(plan: Plan, signal: Signal, micro: MicroBatch) -> dict[int, Signal]:
+    """Run the layers that run step by step; return what went into each, and what came out of the last."""
+    inputs: dict[int, Signal] = {plan.begin: signal}
+    for layer in plan.layers[plan.begin : plan.end]:
+        inputs[layer.index + 1] = layer.forward(inputs[layer.index], micro)
+    return inputs
+
+
 def backward(
-    plan: Plan,
-    result: Forward,
-    logit_gradient: FloatArray | None,
-    step_gradient: FloatArray | None,
-    micro: MicroBatch,
-    gradients: Sequence[Mapping[str, FloatArray]],
+    plan: Plan, gradient: Gradient, micro: MicroBatch, gradients: Sequence[Mapping[str, FloatArray]]
 ) -> FloatArray | None:
-    """Carry the gradients of logits [M, K] or step logits [M, T, K] back, adding to ``gradients[layer]``.
+    """Carry the gradient of the readout's input back, see `readout_gradient`, adding to ``gradients[layer]``.
 
     Returns the deltas of the stem's currents, summed over time [M, N], where the plan has a stem.
     """
-    gradient = _readout_gradient(plan, result, logit_gradient, step_gradient)
     stop = len(plan.layers) if plan.step_weights is None else plan.end + (plan.end < len(plan.layers) - 1)
     # Below the first layer with parameters nobody needs a gradient.
     lowest = plan.begin if plan.stem is not None else _first_with_parameters(plan.layers)
@@ -155,21 +175,22 @@ def _say_where_needed(layers: Sequence[Layer], above: Affine, micro: MicroBatch)
     micro.needed[above.index] = needed
 
 
-def _readout_gradient(
-    plan: Plan, result: Forward, logit_gradient: FloatArray | None, step_gradient: FloatArray | None
+def readout_gradient(
+    plan: Plan, step_logits: FloatArray | None, logit_gradient: FloatArray | None, step_gradient: FloatArray | None
 ) -> Gradient:
-    if plan.step_weights is not None:
+    """Turn the gradients of logits [M, K] and step logits [M, T, K] into that of what `backward` begins with."""
+    if plan.back_weights is not None:
         assert logit_gradient is not None
-        if plan.end == len(plan.layers) - 1:
-            total = logit_gradient * plan.step_weights.sum(dtype=np.float32)
+        if plan.weighted is None:
+            total = logit_gradient * plan.back_weights.sum(dtype=np.float32)
             return Gradient(total[:, None], total=total)
-        return Gradient(logit_gradient[:, None], plan.step_weights)
-    assert result.step_logits is not None
+        return Gradient(logit_gradient[:, None], plan.back_weights)
+    assert step_logits is not None
     if step_gradient is None:
         assert logit_gradient is not None
-        return Gradient(plan.readout.backward(result.step_logits, logit_gradient))
+        return Gradient(plan.readout.backward(step_logits, logit_gradient))
     if logit_gradient is not None:
-        step_gradient = step_gradient + plan.readout.backward(result.step_logits, logit_gradient)
+        step_gradient = step_gradient + plan.readout.backward(step_logits, logit_gradient)
     return Gradient(np.ascontiguousarray(step_gradient))
 
 
@@ -177,15 +198,69 @@ def _first_with_parameters(layers: Sequence[Layer]) -> int:
     return next(layer.index for layer in layers if layer.parameters)
 
 
-def count(plan: Plan, network_input: Signal, result: Forward, micro: MicroBatch) -> RunCounts:
-    """Count a micro-batch's forward pass, layer by layer."""
-    inputs = {0: network_input} | result.inputs
-    after: Signal = Analog(result.logits[:, None])
+class WholePass:
+    """A training pass of one micro-batch over all steps at once.
+
+    Attributes
+    ----------
+    logits : float32 [M, K]
+    step_logits : float32 [M, T, K] or None
+        Where the plan has them.
+    spikes : int64 [M]
+        Spikes of each sample in all firing layers.
+    """
+
+    def __init__(self, plan: Plan, signal: Signal, micro: MicroBatch) -> None:
+        self._plan, self._micro = plan, micro
+        self._result = forward(plan, signal, micro, with_steps=False)
+        self.logits, self.step_logits = self._result.logits, self._result.step_logits
+        self.spikes = spikes_of(plan, self._result.inputs, micro.samples)
+
+    def neuron_spikes(self, layer: Layer) -> NDArray[np.int64]:
+        """Return how often each neuron of a firing layer fired, int64 [M, N]."""
+        counts = np.zeros((self._micro.samples, layer.size), np.int64)
+        add_neuron_spikes(self._result.inputs[layer.index + 1], counts)
+        return counts
+
+    def backward(
+        self,
+        logit_gradient: FloatArray | None,
+        step_gradient: FloatArray | None,
+        gradients: Sequence[Mapping[str, FloatArray]],
+    ) -> FloatArray | None:
+        """Carry the gradients of logits [M, K] and step logits [M, T, K] back, adding to ``gradients[layer]``.
+
+        Returns the deltas of the stem's currents, summed over time [M, N], where the plan has a stem.
+        """
+        gradient = readout_gradient(self._plan, self.step_logits, logit_gradient, step_gradient)
+        return backward(self._plan, gradient, self._micro, gradients)
+
+
+def spikes_of(plan: Plan, inputs: Mapping[int, Signal], samples: int) -> NDArray[np.int64]:
+    """Return the spikes of each sample in all firing layers, int64 [M]."""
+    total = np.zeros(samples, np.int64)
+    for layer in plan.layers:
+        output = inputs.get(layer.index + 1)
+        if layer.fires and isinstance(output, Events):
+            total += output.per_sample
+    return total
+
+
+def add_neuron_spikes(output: Signal, counts: NDArray[np.int64]) -> None:
+    """Add how often each neuron fired to ``counts`` [M, N]."""
+    assert isinstance(output, Events)
+    propagate.count_events(output.indptr, output.indices, output.num_steps, counts)
+
+
+def count(plan: Plan, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch) -> RunCounts:
+    """Count a micro-batch's forward pass, layer by layer; ``run`` is what `run_layers` returned."""
+    inputs = {0: network_input, **run}
+    after: Signal = Analog(np.empty((micro.samples, 1, plan.layers[-1].size), np.float32))
     records: list[LayerCounts] = []
     for layer in plan.layers:
         signal = inputs.get(layer.index, network_input if layer.index <= plan.begin else after)
         records.append(layer.count(signal, inputs.get(layer.index + 1, after), micro))
-    return RunCounts(records, InputCounts(_input_events(network_input, plan.steps)))
+    return RunCounts(records, InputCounts(_input_events(network_input, micro.steps)))
 
 
 def _input_events(signal: Signal, steps: int) -> NDArray[np.int64]:

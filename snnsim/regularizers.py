@@ -12,35 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim import spec
-from snnsim.events import Events
-from snnsim.kernels import propagate
-from snnsim.layers.base import FloatArray
 
 Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class HiddenSpikes:
-    """Spikes of one hidden layer in a micro-batch, and the synapses each of its neurons reaches."""
+    """How often each neuron of a hidden layer fired, int64 [M, N], and the synapses [N] that each reaches."""
 
-    events: Events
+    counts: NDArray[np.int64]
+    steps: int
     fan_out: NDArray[np.int64]
 
-    def per_neuron(self) -> FloatArray:
-        """Return spike counts, float32 [M, N]."""
-        counts = np.empty((self.events.batch, self.events.size), np.float32)
-        ones = np.ones(self.events.num_steps, np.float32)
-        empty = np.empty(0, np.float32)
-        propagate.weighted_activity(self.events.indptr, self.events.indices, empty, ones, counts)
-        return counts
+    @property
+    def per_sample(self) -> NDArray[np.int64]:
+        """Spikes of each sample, int64 [M]."""
+        return np.asarray(self.counts.sum(axis=1))
 
     def reached(self) -> NDArray[np.int64]:
         """Return the synapses that each sample's spikes reach, int64 [M]."""
-        counts = np.empty((self.events.batch, 1), np.int64)
-        propagate.count_delivered(
-            self.events.indptr, self.events.indices, self.fan_out[:, None], self.events.num_steps, counts
-        )
-        return counts[:, 0]
+        return np.asarray(self.counts @ self.fan_out)
 
 
 class SpikePenalty(Protocol):
@@ -58,7 +49,7 @@ class SpikeL1:
 
     def __call__(self, hidden: Sequence[HiddenSpikes]) -> tuple[Float64Array, list[Float64Array]]:
         """Return terms and gradients."""
-        spikes = sum(layer.events.per_sample for layer in hidden)
+        spikes = sum(layer.per_sample for layer in hidden)
         return self.weight * np.asarray(spikes, np.float64), [np.full((1, 1), self.weight) for _ in hidden]
 
 
@@ -89,11 +80,11 @@ class RateBound:
 
     def __call__(self, hidden: Sequence[HiddenSpikes]) -> tuple[Float64Array, list[Float64Array]]:
         """Return terms and gradients."""
-        terms: Float64Array = np.zeros(hidden[0].events.batch)
+        terms: Float64Array = np.zeros(hidden[0].counts.shape[0])
         gradients = []
         for layer in hidden:
-            steps = layer.events.num_steps
-            beyond = np.maximum(self.sign * (layer.per_neuron() / np.float64(steps) - self.bound), 0)
+            steps = layer.steps
+            beyond = np.maximum(self.sign * (layer.counts / steps - self.bound), 0)
             terms += self.weight * (beyond**2).sum(axis=1)
             gradients.append(2 * self.weight * self.sign * beyond / steps)
         return terms, gradients

@@ -33,6 +33,8 @@ class Problem:
     loss: dict[str, Any]
     regularizers: Sequence[dict[str, Any]] = ()
     input_coding: str = "events"
+    recompute_every: int | None = None
+    truncate_every: int | None = None
 
     def with_(self, **changes: Any) -> "Problem":
         """Return the problem with some fields changed."""
@@ -112,6 +114,7 @@ def assert_gradients_agree(problem: Problem) -> tuple[Trace, dict[str, NDArray[n
         regularizers=problem.regularizers,
         input_coding=problem.input_coding,
         masks=masks or None,
+        truncate_every=problem.truncate_every,
     )
     if not masks:
         run = network.run(problem.x, record="spikes", input_coding=problem.input_coding)
@@ -125,6 +128,8 @@ def assert_gradients_agree(problem: Problem) -> tuple[Trace, dict[str, NDArray[n
         regularizers=problem.regularizers,
         input_coding=problem.input_coding,
         epoch=EPOCH,
+        recompute_every=problem.recompute_every,
+        truncate_every=problem.truncate_every,
     )
     assert loss == pytest.approx(expected_loss, rel=1e-5, abs=1e-7)
     assert gradients.keys() == expected.keys()

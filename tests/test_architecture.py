@@ -19,7 +19,7 @@ LEVELS: list[set[str]] = [
     {"accounting", "surrogates", "losses", "model_file"},
     {"distillation"},
     {"layers"},
-    {"augment", "encoders", "passes", "regularizers", "results"},
+    {"augment", "encoders", "passes", "regularizers", "results", "segments"},
     {"engine"},
     {"network"},
     {"config", "energy"},

@@ -59,6 +59,18 @@ def test_samples_are_cut_out(x: FloatArray, data: st.DataObject) -> None:
 
 
 @given(dense_events(), st.data())
+def test_steps_are_cut_out(x: FloatArray, data: st.DataObject) -> None:
+    """Some of the steps are events in canonical form themselves."""
+    events = Events.from_dense(x)
+    start = data.draw(st.integers(0, events.num_steps - 1))
+    stop = data.draw(st.integers(start + 1, events.num_steps))
+    part = events.steps(start, stop)
+    part.check()
+    assert_same_bits(part.to_dense(), x[start:stop])
+    assert (part.values is None) == (events.values is None)
+
+
+@given(dense_events(), st.data())
 def test_joining_undoes_cutting(x: FloatArray, data: st.DataObject) -> None:
     """Parts of a batch, one after another, are the batch."""
     events = Events.from_dense(x)

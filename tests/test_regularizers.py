@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from problems import make_problem
 from reference.forward import forward
 from reference.losses import penalty
-from snnsim import Events, Network
+from snnsim import Network
 from snnsim.regularizers import HiddenSpikes, LogitL2, SpikePenalty, make_penalties
 from snnsim.spec import RegularizerChoice
 
@@ -48,7 +48,7 @@ def on_spikes(choice: object) -> SpikePenalty:
 )
 def test_spike_penalties_by_hand(choice: object, terms: list[float], gradient: list[list[float]]) -> None:
     """Terms per sample, and the gradient of each neuron's spikes."""
-    layer = HiddenSpikes(Events.from_dense(SPIKES), FAN_OUT)
+    layer = HiddenSpikes(SPIKES.sum(axis=0).astype(np.int64), len(SPIKES), FAN_OUT)
     found, gradients = on_spikes(choice)([layer])
     np.testing.assert_allclose(found, terms, rtol=1e-12)
     np.testing.assert_allclose(np.broadcast_to(gradients[0], (2, 3)), gradient, rtol=1e-12)
@@ -72,7 +72,7 @@ def test_layers_add_up(choice: dict[str, Any]) -> None:
     """Two hidden layers cost what each costs; a budget is for both together."""
     options = dict(next(iter(choice.values())))
     name = next(iter(choice))
-    layer = HiddenSpikes(Events.from_dense(SPIKES), FAN_OUT)
+    layer = HiddenSpikes(SPIKES.sum(axis=0).astype(np.int64), len(SPIKES), FAN_OUT)
     both, gradients = on_spikes({name: options})([layer, layer])
     if "budget" in options:
         options["budget"] /= 2

@@ -77,6 +77,19 @@ def test_dense_layers(problem: Problem) -> None:
     assert_same_as_the_full_pass(problem)
 
 
+@given(dense_networks(), st.integers(1, 4))
+def test_segments(problem: Problem, length: int) -> None:
+    """Run again in segments, neurons are active where they were: the same gradients but for rounding."""
+    network = problem.network()
+    labels = np.arange(problem.batch) % 3
+    _, whole = network.loss_and_gradients(problem.input, labels, threads=1)
+    expected = {name: array.copy() for name, array in whole.items()}
+    _, again = network.loss_and_gradients(problem.input, labels, threads=1, recompute_every=length)
+    for name, array in again.items():
+        largest = np.abs(expected[name]).max(initial=0)
+        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5 * largest)
+
+
 @given(image_problems(), surrogates)
 def test_convolutions_and_pools(problem: Problem, surrogate: Any) -> None:
     """So it is in convolutions of any geometry, with pools of any kind on the way."""

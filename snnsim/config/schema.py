@@ -14,6 +14,7 @@ from snnsim.spec import (
     Randman,
     RegularizerChoice,
     ScheduleChoice,
+    Segments,
     Spec,
     YinYang,
 )
@@ -109,7 +110,7 @@ class DataSpec(Spec):
         return _absolute(_absolute(super().resolved(), "npz"), "events")
 
 
-class TrainSpec(Spec):
+class TrainSpec(Segments):
     """How to learn."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10

@@ -11,17 +11,21 @@ NIL = np.float32(0)
 
 
 @kernel
-def integrate(current: FloatArray, membrane: FloatArray, beta: FloatArray, state: FloatArray) -> None:
+def integrate(
+    current: FloatArray, membrane: FloatArray, beta: FloatArray, state: FloatArray, carried: FloatArray
+) -> None:
     """Leaky integration without firing: ``membrane[t] = beta * membrane[t - 1] + current[t]``.
 
     ``current`` [M, T, N], or [M, 1, N] where it is the same at every step; ``membrane`` [M, T, N]; ``state`` [1, N].
+    ``carried`` [M, at least 1, N] is the membrane before the first step, overwritten by that after the last; empty: 0.
     """
     samples, steps, n = membrane.shape
     constant = current.shape[1] == 1
     rest = state[0]
+    carry = carried.size > 0
     for b in range(samples):
         for j in range(n):
-            rest[j] = NIL
+            rest[j] = carried[b, 0, j] if carry else NIL
         for t in range(steps):
             drive = current[b, 0 if constant else t]
             u = membrane[b, t]
@@ -29,25 +33,36 @@ def integrate(current: FloatArray, membrane: FloatArray, beta: FloatArray, state
                 rest[j] = beta[j] * rest[j] + drive[j]
             for j in range(n):
                 u[j] = rest[j]
+        if carry:
+            for j in range(n):
+                carried[b, 0, j] = rest[j]
 
 
 @kernel
 def backpropagate_integration(
-    membrane_gradient: FloatArray, delta_sum: FloatArray, beta: FloatArray, state: FloatArray
+    membrane_gradient: FloatArray, delta_sum: FloatArray, beta: FloatArray, state: FloatArray, carried: FloatArray
 ) -> None:
-    """Turn dL/du [M, T, N] of leaky integrators into dL/dI in place; ``delta_sum`` [M, N] is its sum over time."""
+    """Turn dL/du [M, T, N] of leaky integrators into dL/dI in place; ``delta_sum`` [M, N] is its sum over time.
+
+    ``state`` [2, N] is scratch. ``carried`` [M, at least 1, N] is dL/dI of the step after the last, overwritten by that
+    of the first; empty: 0.
+    """
     samples, steps, n = membrane_gradient.shape
-    carried = state[0]
+    later = state[0]
     total = state[1]
+    carry = carried.size > 0
     for b in range(samples):
         for j in range(n):
-            carried[j] = NIL
+            later[j] = carried[b, 0, j] if carry else NIL
             total[j] = NIL
         for t in range(steps - 1, -1, -1):
             g = membrane_gradient[b, t]
             for j in range(n):
-                carried[j] = g[j] + beta[j] * carried[j]
-                g[j] = carried[j]
-                total[j] += carried[j]
+                later[j] = g[j] + beta[j] * later[j]
+                g[j] = later[j]
+                total[j] += later[j]
         for j in range(n):
             delta_sum[b, j] = total[j]
+        if carry:
+            for j in range(n):
+                carried[b, 0, j] = later[j]

@@ -13,6 +13,11 @@ from snnsim.kernels._jit import dot_kernel, kernel
 FloatArray = NDArray[np.float32]
 
 SUBTRACT, ZERO, NONE, SUBTRACT_DELAYED = 0, 1, 2, 3
+# Rows of what neurons carry from one stretch of steps into the next.
+REST, PENDING, SYNAPTIC, TRACE, FIRED = 0, 1, 2, 3, 4
+CARRIED = 5
+# And of what the way back carries into the stretch before: the gradients of membrane, current and adaptation.
+CARRIED_BACK = 3
 FAST_SIGMOID, ATAN, SIGMOID, TRIANGLE, BOXCAR, STRAIGHT_THROUGH = 0, 1, 2, 3, 4, 5
 
 ONE = np.float32(1)
@@ -133,6 +138,7 @@ def integrate_and_fire(
     words: NDArray[np.uint64],
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
+    carried: FloatArray,
 ) -> None:
     """Run firing neurons over all steps and write their events.
 
@@ -141,7 +147,8 @@ def integrate_and_fire(
     ``fire_above`` [N]. Empty where a neuron has no such thing: ``alpha`` [N] (synaptic current), ``rho`` and
     ``adaptation`` [N] (adaptive threshold), ``recurrent`` [N, N], one row per neuron that fires. Scratch: ``state``
     [5, N], ``fired`` [N rounded up to 64, the rest zero] with ``words``, the same memory as 64-bit words. Events:
-    ``indptr`` [M * T + 1], ``indices`` [at least M * T * N].
+    ``indptr`` [M * T + 1], ``indices`` [at least M * T * N]. ``carried`` [M, 5, N] are the states before the first
+    step (rows `REST` to `FIRED`), overwritten by those after the last; empty: all start at zero.
     """
     samples, steps, n = membrane.shape
     rest = state[0]
@@ -152,14 +159,15 @@ def integrate_and_fire(
     limit = state[4]
     for j in range(n):
         limit[j] = fire_above[j]
+    carry = carried.size > 0
     total = 0
     indptr[0] = 0
     for b in range(samples):
         for j in range(n):
-            rest[j] = NIL
-            pending[j] = NIL
-            synaptic[j] = NIL
-            trace[j] = NIL
+            rest[j] = carried[b, REST, j] if carry else NIL
+            pending[j] = carried[b, PENDING, j] if carry else NIL
+            synaptic[j] = carried[b, SYNAPTIC, j] if carry else NIL
+            trace[j] = carried[b, TRACE, j] if carry else NIL
         for t in range(steps):
             bucket = b * steps + t
             # One array for current and membrane: with two that may overlap, the compiler would not vectorise.
@@ -170,6 +178,14 @@ def integrate_and_fire(
                     u[j] = drive[j]
             if recurrent.size and t > 0:
                 _add_rows(indices[indptr[bucket - 1] : total], recurrent, u)
+            elif recurrent.size and carry:
+                # The last spikes before, for a moment where this step's own will be.
+                end = total
+                for j in range(n):
+                    if carried[b, FIRED, j] != NIL:
+                        indices[end] = j
+                        end += 1
+                _add_rows(indices[total:end], recurrent, u)
             if alpha.size:
                 for j in range(n):
                     synaptic[j] = alpha[j] * synaptic[j] + u[j]
@@ -210,6 +226,13 @@ def integrate_and_fire(
                     trace[j] = rho[j] * trace[j] + np.float32(fired[j])
             total = _emit(words, indices, total)
             indptr[bucket + 1] = total
+        if carry:
+            for j in range(n):
+                carried[b, REST, j] = rest[j]
+                carried[b, PENDING, j] = pending[j]
+                carried[b, SYNAPTIC, j] = synaptic[j]
+                carried[b, TRACE, j] = trace[j]
+                carried[b, FIRED, j] = np.float32(fired[j])
 
 
 @kernel
@@ -256,13 +279,19 @@ def _firing_limits(
     fire_above: FloatArray,
     rho: FloatArray,
     adaptation: FloatArray,
+    begun: FloatArray,
+    b: int,
     trace: FloatArray,
     levels: FloatArray,
     limits: FloatArray,
 ) -> None:
-    """Run one sample again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired."""
+    """Run sample b again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired.
+
+    ``membrane`` [T, N] is the sample's; ``begun`` [M, 5, N] the states before the first step, or empty; ``trace`` [N]
+    scratch.
+    """
     for j in range(trace.size):
-        trace[j] = NIL
+        trace[j] = begun[b, TRACE, j] if begun.size else NIL
     for t in range(membrane.shape[0]):
         u = membrane[t]
         level = levels[t]
@@ -290,11 +319,12 @@ def find_active(
     words: NDArray[np.uint64],
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
+    begun: FloatArray,
 ) -> None:
     """Write as events where the surrogate's derivative is not zero: there alone a spike's gradient matters.
 
-    Scratch and arrays as in `backpropagate`; ``active`` and ``words`` as ``fired`` in `integrate_and_fire`; events
-    as there.
+    Scratch, arrays and ``begun`` as in `backpropagate`; ``active`` and ``words`` as ``fired`` in `integrate_and_fire`;
+    events as there.
     """
     samples, steps, n = membrane.shape
     h, trace = state[0], state[1]
@@ -302,7 +332,7 @@ def find_active(
     indptr[0] = 0
     for b in range(samples):
         if rho.size:
-            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, trace, levels, limits)
+            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, trace, levels, limits)
         for t in range(steps):
             _surrogate(code, sharpness, membrane[b, t], levels[t] if rho.size else threshold, h)
             for j in range(n):
@@ -347,6 +377,8 @@ def backpropagate(
     levels: FloatArray,
     limits: FloatArray,
     learned: NDArray[np.float64],
+    begun: FloatArray,
+    carried: FloatArray,
 ) -> None:
     """Carry dL/ds back through time to ``delta = dL/dI``, the gradient of the input current.
 
@@ -356,7 +388,9 @@ def backpropagate(
     over time. Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent`` [N, N],
     here one row per neuron that is *reached*, or, for surrogates of compact support, per neuron that fires;
     ``learned`` [3, N], to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8, N];
-    ``levels`` and ``limits`` [T, N] for adaptive neurons.
+    ``levels`` and ``limits`` [T, N] for adaptive neurons. Where the steps are part of a longer run: ``begun``
+    [M, 5, N], the states before the first step, and ``carried`` [M, 3, N], dL/du, dL/di and dL/da of the step after
+    the last, overwritten by those of the first; otherwise both are empty.
 
     With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
     and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
@@ -368,14 +402,15 @@ def backpropagate(
     plain = detach_reset and not (alpha.size or rho.size or recurrent.size or learned.size)
     h, g, du, di = state[0], state[1], state[2], state[3]
     total, da, rest, older = state[4], state[5], state[6], state[7]
+    carry = carried.size > 0
     for b in range(samples):
         more = extra[b]
         if rho.size:
-            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, da, levels, limits)
+            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, da, levels, limits)
         for j in range(n):
-            du[j] = NIL
-            di[j] = NIL
-            da[j] = NIL
+            du[j] = carried[b, 0, j] if carry else NIL
+            di[j] = carried[b, 1, j] if carry else NIL
+            da[j] = carried[b, 2, j] if carry else NIL
             total[j] = NIL
         for t in range(steps - 1, -1, -1):
             u = membrane[b, t]
@@ -460,9 +495,19 @@ def backpropagate(
                                 threshold[j] if reset == SUBTRACT_DELAYED and earlier[j] > limit_earlier[j] else NIL
                             )
                             learned[1, j] += di[j] * (before[j] - beta[j] * older[j] + pending)
+                    elif carry:
+                        for j in range(n):
+                            current = before[j] - beta[j] * begun[b, REST, j] + begun[b, PENDING, j]
+                            learned[1, j] += di[j] * current
                     else:
                         for j in range(n):
                             learned[1, j] += di[j] * before[j]
+            elif learned.size and carry:
+                for j in range(n):
+                    learned[0, j] += du[j] * begun[b, REST, j]
+                if alpha.size:
+                    for j in range(n):
+                        learned[1, j] += di[j] * begun[b, SYNAPTIC, j]
             for j in range(n):
                 total[j] += di[j]
             if keep:
@@ -471,3 +516,8 @@ def backpropagate(
                     out[j] = di[j]
         for j in range(n):
             delta_sum[b, j] = total[j]
+        if carry:
+            for j in range(n):
+                carried[b, 0, j] = du[j]
+                carried[b, 1, j] = di[j]
+                carried[b, 2, j] = da[j]

@@ -193,15 +193,13 @@ def weighted_activity(
     step_weights: FloatArray,
     activity: FloatArray,
 ) -> None:
-    """Sum events over time with a weight per step: ``activity[b, i] = sum_t step_weights[t] * s[t, b, i]``.
+    """Sum events over time with a weight per step: ``activity[b, i] += sum_t step_weights[t] * s[t, b, i]``.
 
-    ``step_weights`` [T], ``activity`` [M, F] (overwritten); ``values`` is empty for binary events.
+    ``step_weights`` [T], ``activity`` [M, F] (added to); ``values`` is empty for binary events.
     """
     steps = step_weights.size
     for b in range(activity.shape[0]):
         out = activity[b]
-        for k in range(out.size):
-            out[k] = np.float32(0)
         for t in range(steps):
             w = step_weights[t]
             for j in range(indptr[b * steps + t], indptr[b * steps + t + 1]):
@@ -210,14 +208,12 @@ def weighted_activity(
 
 @kernel
 def weighted_sum(values: FloatArray, step_weights: FloatArray, total: FloatArray) -> None:
-    """Sum analog values over time with a weight per step: ``total[b] = sum_t step_weights[t] * values[b, t]``.
+    """Sum analog values over time with a weight per step: ``total[b] += sum_t step_weights[t] * values[b, t]``.
 
-    ``values`` [M, T, F], ``total`` [M, F] (overwritten).
+    ``values`` [M, T, F], ``total`` [M, F] (added to).
     """
     for b in range(values.shape[0]):
         out = total[b]
-        for k in range(out.size):
-            out[k] = np.float32(0)
         for t in range(values.shape[1]):
             row = values[b, t]
             for k in range(out.size):
@@ -253,12 +249,26 @@ def count_delivered(
 
 
 @kernel
+def count_events(indptr: CountArray, indices: IndexArray, steps: int, counts: CountArray) -> None:
+    """Add up how often each neuron fires: ``counts`` [M, N] is added to."""
+    for b in range(counts.shape[0]):
+        for j in range(indptr[b * steps], indptr[(b + 1) * steps]):
+            counts[b, indices[j]] += 1
+
+
+@kernel
 def delay_one_step(
-    indptr: CountArray, indices: IndexArray, steps: int, late_indptr: CountArray, late_indices: IndexArray
+    indptr: CountArray,
+    indices: IndexArray,
+    steps: int,
+    before: FloatArray,
+    late_indptr: CountArray,
+    late_indices: IndexArray,
 ) -> None:
     """Push every event into the next step's bucket; those of the last step are not delivered any more.
 
-    ``late_indptr`` [M * T + 1] and ``late_indices`` [at least as many as ``indices``] are overwritten.
+    ``before`` [M, N] is nonzero where a neuron fired in the step before the first, or empty. ``late_indptr``
+    [M * T + 1] and ``late_indices`` [at least as many as ``indices`` and ``before`` hold] are overwritten.
     """
     total = 0
     late_indptr[0] = 0
@@ -267,4 +277,9 @@ def delay_one_step(
             for j in range(indptr[r - 1], indptr[r]):
                 late_indices[total] = indices[j]
                 total += 1
+        elif before.size:
+            for i in range(before.shape[1]):
+                if before[r // steps, i] != np.float32(0):
+                    late_indices[total] = i
+                    total += 1
         late_indptr[r + 1] = total

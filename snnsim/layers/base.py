@@ -60,20 +60,37 @@ class Gradient:
         total = self.total if self.total is not None else self.values.sum(axis=1)
         return Gradient(total[:, None], total=total)
 
+    def steps(self, start: int, stop: int) -> "Gradient":
+        """Return the gradient of the steps ``start`` to ``stop``, in memory of its own, of a signal that varies."""
+        if self.weights is not None:
+            return Gradient(self.values.copy(), self.weights[start:stop])
+        return Gradient(self.values[:, start:stop].copy())
+
 
 class Workspace:
     """Buffers that live as long as their worker, so that a steady state allocates nothing."""
 
     def __init__(self) -> None:
-        self._buffers: dict[tuple[object, ...], NDArray[Any]] = {}
+        self._memory: dict[tuple[object, type], NDArray[Any]] = {}
+        self._buffers: dict[tuple[object, Shape, type], NDArray[Any]] = {}
 
     def array(self, key: object, shape: Shape, dtype: type = np.float32) -> NDArray[Any]:
-        """Return the buffer of this key and shape; its content is whatever was left there (at first zeros)."""
-        full_key = (key, shape, dtype)
-        buffer = self._buffers.get(full_key)
+        """Return the buffer of this key in some shape; its content is whatever was left there (at first zeros).
+
+        A key has one piece of memory, as large as the largest shape that was asked for.
+        """
+        buffer = self._buffers.get((key, shape, dtype))
         if buffer is None:
-            buffer = self._buffers[full_key] = aligned_zeros(shape, dtype)
+            buffer = self._buffers[key, shape, dtype] = self._at_least(key, math.prod(shape), dtype).reshape(shape)
         return buffer
+
+    def _at_least(self, key: object, size: int, dtype: type) -> NDArray[Any]:
+        memory = self._memory.get((key, dtype))
+        if memory is None or memory.size < size:
+            for smaller in [full for full in self._buffers if (full[0], full[2]) == (key, dtype)]:
+                del self._buffers[smaller]
+            memory = self._memory[key, dtype] = aligned_zeros((size,), dtype)
+        return memory[:size]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +116,11 @@ class MicroBatch:
     penalised; ``saved`` is what layers keep for the way back; ``extra[i]`` [M, N] is the regularisers' gradient of
     layer i's spikes, the same at every step; ``needed[i]`` lists where somebody needs the gradient of layer i's input,
     if not everywhere.
+
+    Where the steps are part of a longer run, for every layer that carries something over time: ``carried[i]``
+    [M, 5, N], its states before the first step, which a forward pass overwrites by those after the last; for the way
+    back ``begun[i]``, the states before the first step still, and ``carried_back[i]`` [M, 3, N], the gradients of what
+    the next step takes from the last, overwritten likewise.
     """
 
     samples: int
@@ -112,6 +134,24 @@ class MicroBatch:
     saved: dict[int, Any] = field(default_factory=dict)
     extra: dict[int, FloatArray] = field(default_factory=dict)
     needed: dict[int, Events] = field(default_factory=dict)
+    carried: Mapping[int, FloatArray] = field(default_factory=dict)
+    begun: Mapping[int, FloatArray] = field(default_factory=dict)
+    carried_back: Mapping[int, FloatArray] = field(default_factory=dict)
+
+    def stretch(self, steps: int, carried: Mapping[int, FloatArray], begun: Mapping[int, FloatArray]) -> "MicroBatch":
+        """Return the same samples on their way through some of the steps, with nothing saved yet."""
+        return MicroBatch(
+            self.samples,
+            self.size,
+            steps,
+            self.workspace,
+            self.dropout_keys,
+            self.path,
+            self.fan_out,
+            self.reached,
+            carried=carried,
+            begun=begun,
+        )
 
 
 class Layer(ABC):
@@ -131,6 +171,11 @@ class Layer(ABC):
 
     name: str
     fires = False
+
+    @property
+    def carries(self) -> tuple[int, ...]:
+        """Which rows of a kernel's states the layer carries from step to step; none where it has no state."""
+        return ()
 
     def __init__(self, index: int, in_shape: Shape, out_shape: Shape) -> None:
         self.index = index
@@ -180,8 +225,11 @@ class Affine(Layer):
     fan_in: int
 
     @abstractmethod
-    def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
-        """Return the currents summed over time with a weight per step, float32 [M, N], from one product."""
+    def summed_forward(self, activity: FloatArray, micro: MicroBatch, weight: np.float32) -> FloatArray:
+        """Return the currents for the input summed over time, float32 [M, F]; the bias counts ``weight`` times.
+
+        One product for all steps, forwards and, after this, back.
+        """
 
     @abstractmethod
     def fan_out(self) -> NDArray[np.int64]:
@@ -197,17 +245,21 @@ class Affine(Layer):
     ) -> None:
         """Write the gradients for a whole batch's constant input, from the deltas summed over time [B, N]."""
 
-    def _activity(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
-        """Return the input summed over time with a weight per step, float32 [M, F]."""
-        activity: FloatArray = self.buffer(micro, "activity", (micro.size, self.fan_in))[: samples_of(signal)]
+    def activity(self, micro: MicroBatch, role: str = "activity") -> FloatArray:
+        """Return a buffer [M, F] of zeros to sum the input over time in."""
+        activity: FloatArray = self.buffer(micro, role, (micro.size, self.fan_in))[: micro.samples]
+        activity[...] = 0
+        return activity
+
+    def add_activity(self, signal: Signal, step_weights: FloatArray, activity: FloatArray) -> None:
+        """Add the input, summed over time with a weight per step, to ``activity`` [M, F]."""
         if isinstance(signal, Events):
             values = event_values(signal)
             propagate.weighted_activity(signal.indptr, signal.indices, values, step_weights, activity)
         elif constant(signal):
-            np.multiply(signal.values[:, 0].reshape(activity.shape), step_weights.sum(dtype=np.float32), out=activity)
+            activity += signal.values[:, 0].reshape(activity.shape) * step_weights.sum(dtype=np.float32)
         else:
             propagate.weighted_sum(signal.values.reshape(*signal.values.shape[:2], -1), step_weights, activity)
-        return activity
 
     def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
         """Count the synapses that every delivered event reaches."""
@@ -251,3 +303,6 @@ def event_values(events: Events) -> FloatArray:
 
 
 _NO_VALUES = np.empty(0, np.float32)
+
+# What layers hand their kernels where nothing is carried in or out.
+NOT_CARRIED = np.empty((0, 0, 0), np.float32)

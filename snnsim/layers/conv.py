@@ -204,14 +204,13 @@ class Conv2d(Affine):
             np.matmul(columns, self._orders.product, out=products)
             convolve.to_channels(products, bias, current[first:last])
 
-    def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
+    def summed_forward(self, activity: FloatArray, micro: MicroBatch, weight: np.float32) -> FloatArray:
         """Return ``conv(W, sum_t w[t] s[t]) + b sum_t w[t]``, float32 [M, N]."""
-        activity = self._activity(signal, micro, step_weights)
         micro.saved[self.index] = Seen(Analog(activity[:, None]), weighted=True)
         result = np.empty((activity.shape[0], self.size), np.float32)
         self._multiply(activity, result, Columns(self, micro), self._no_bias)
         by_channel = result.reshape(result.shape[0], -1, self.pixels)
-        by_channel += (self._bias * step_weights.sum(dtype=np.float32))[:, None]
+        by_channel += (self._bias * weight)[:, None]
         return result
 
     def backward(

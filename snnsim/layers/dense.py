@@ -104,12 +104,10 @@ class Dense(Affine):
         np.dot(dense, self._rows, out=current)
         current += self._bias
 
-    def weighted_forward(self, signal: Signal, micro: MicroBatch, step_weights: FloatArray) -> FloatArray:
+    def summed_forward(self, activity: FloatArray, micro: MicroBatch, weight: np.float32) -> FloatArray:
         """Return ``(sum_t w[t] s[t]) W^T + b sum_t w[t]``, float32 [M, out]."""
-        activity = self._activity(signal, micro, step_weights)
         micro.saved[self.index] = activity
-        logits = row_products(activity, self._rows)
-        return np.asarray(logits + self._bias * step_weights.sum(dtype=np.float32))
+        return np.asarray(row_products(activity, self._rows) + self._bias * weight)
 
     def backward(
         self, gradient: Gradient, micro: MicroBatch, gradients: Mapping[str, FloatArray], inputs: bool

@@ -14,6 +14,7 @@ from snnsim.accounting import LayerCounts
 from snnsim.events import Events
 from snnsim.kernels import neurons, propagate
 from snnsim.layers.base import (
+    NOT_CARRIED,
     Analog,
     FloatArray,
     Gradient,
@@ -118,6 +119,18 @@ class FiringNeurons(Layer):
         return Values(fire_above=above, **spread)
 
     @property
+    def carries(self) -> tuple[int, ...]:
+        """The membrane after the reset, and what else these neurons have."""
+        firing = self.firing
+        has = {
+            neurons.PENDING: firing.code == neurons.SUBTRACT_DELAYED,
+            neurons.SYNAPTIC: firing.alpha is not None,
+            neurons.TRACE: firing.rho is not None,
+            neurons.FIRED: firing.recurrent,
+        }
+        return (neurons.REST, *(row for row, there in has.items() if there))
+
+    @property
     def _recurrent_rows(self) -> FloatArray:
         return self.parameters["recurrent_weight"].T if self.firing.recurrent else _NO_WEIGHTS
 
@@ -126,7 +139,8 @@ class FiringNeurons(Layer):
         steps, n = micro.steps, self.size
         current = as_current(self, signal, micro)
         count = current.shape[0]
-        if current.shape[1] == steps:
+        # A single current may be the same at the next step, in a longer run: it is not to be overwritten.
+        if current.shape[1] == steps and steps > 1:
             membrane, constant = current, _NO_WEIGHTS
         else:
             membrane = self.buffer(micro, "membrane", (micro.size, steps, n))[:count]
@@ -151,6 +165,7 @@ class FiringNeurons(Layer):
             fired.view(np.uint64),
             indptr,
             indices,
+            micro.carried.get(self.index, NOT_CARRIED),
         )
         spikes = Events(indptr, indices[: indptr[-1]], None, steps, count, self.out_shape)
         micro.saved[self.index] = (membrane, current.shape[1], spikes)
@@ -197,6 +212,8 @@ class FiringNeurons(Layer):
             self.buffer(micro, "levels", adapted),
             self.buffer(micro, "limits", adapted),
             learned,
+            micro.begun.get(self.index, NOT_CARRIED),
+            micro.carried_back.get(self.index, NOT_CARRIED),
         )
         for key in self.firing.learned:
             own = learned[LEARNABLE.index(key)]
@@ -245,22 +262,25 @@ class FiringNeurons(Layer):
             flags.view(np.uint64),
             indptr,
             indices,
+            micro.begun.get(self.index, NOT_CARRIED),
         )
         return Events(indptr, indices[: indptr[-1]], None, steps, count, self.out_shape)
 
     def _add_recurrent_gradient(self, spikes: Events, delta: FloatArray, rows: FloatArray, micro: MicroBatch) -> None:
-        late = self._delivered_late(spikes)
+        late = self._delivered_late(spikes, micro)
         starts = self.buffer(micro, "starts", (self.size + 1,), np.int64)
         buckets = self.buffer(micro, "buckets", (micro.size * micro.steps * self.size,), np.int32)
         no_order = np.empty(0, np.int32)
         propagate.sort_by_input(late.indptr, late.indices, starts, buckets, no_order)
         propagate.add_weight_gradient(starts, buckets, delta.reshape(-1, self.size), rows)
 
-    def _delivered_late(self, spikes: Events) -> Events:
+    def _delivered_late(self, spikes: Events, micro: MicroBatch) -> Events:
         """Return the spikes as the recurrent weights deliver them: one step later."""
+        begun = micro.begun.get(self.index)
+        before = _NO_WEIGHTS if begun is None else np.ascontiguousarray(begun[:, neurons.FIRED])
         indptr = np.empty_like(spikes.indptr)
-        indices = np.empty_like(spikes.indices)
-        propagate.delay_one_step(spikes.indptr, spikes.indices, spikes.num_steps, indptr, indices)
+        indices = np.empty(spikes.indices.size + np.count_nonzero(before), np.int32)
+        propagate.delay_one_step(spikes.indptr, spikes.indices, spikes.num_steps, before, indptr, indices)
         return Events(indptr, indices[: indptr[-1]], None, spikes.num_steps, spikes.batch, spikes.shape)
 
     def clip(self) -> None:
@@ -278,7 +298,7 @@ class FiringNeurons(Layer):
         if self.firing.reset != "none":
             counts.resets = output.per_sample
         if self.firing.recurrent:
-            late = self._delivered_late(output)
+            late = self._delivered_late(output, micro)
             reached = np.empty((output.batch, 2), np.int64)
             fan_out = micro.fan_out[self.index]
             propagate.count_delivered(late.indptr, late.indices, fan_out, micro.steps, reached)

@@ -10,6 +10,7 @@ from snnsim.accounting import LayerCounts
 from snnsim.events import Events
 from snnsim.kernels import integrators
 from snnsim.layers.base import (
+    NOT_CARRIED,
     Analog,
     FloatArray,
     Gradient,
@@ -32,12 +33,18 @@ class LeakyIntegrators(Layer):
         self.readout = readout
         self.beta = np.array(np.broadcast_to(np.asarray(beta, np.float32), self.size))
 
+    @property
+    def carries(self) -> tuple[int, ...]:
+        """The membrane."""
+        return (0,)
+
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Return the membrane at every step, [M, T, N]."""
         current = as_current(self, signal, micro)
         membrane: FloatArray = self.buffer(micro, "membrane", (micro.size, micro.steps, self.size))
         membrane = membrane[: current.shape[0]]
-        integrators.integrate(current, membrane, self.beta, self.buffer(micro, "state", (2, self.size)))
+        state = self.buffer(micro, "state", (2, self.size))
+        integrators.integrate(current, membrane, self.beta, state, micro.carried.get(self.index, NOT_CARRIED))
         micro.saved[self.index] = (membrane, current.shape[1])
         return Analog(membrane)
 
@@ -48,15 +55,18 @@ class LeakyIntegrators(Layer):
         _, current_steps = micro.saved[self.index]
         values = np.ascontiguousarray(gradient.values)
         total = np.empty((values.shape[0], self.size), np.float32)
-        integrators.backpropagate_integration(values, total, self.beta, self.buffer(micro, "state", (2, self.size)))
+        state = self.buffer(micro, "state", (2, self.size))
+        carried = micro.carried_back.get(self.index, NOT_CARRIED)
+        integrators.backpropagate_integration(values, total, self.beta, state, carried)
         summed_only = current_steps == 1 and values.shape[1] != 1
         return Gradient(total[:, None] if summed_only else values, total=total)
 
-    def step_weights(self, steps: int) -> FloatArray | None:
+    def step_weights(self, steps: int, cut: int | None = None) -> FloatArray | None:
         """Return w [T] with ``logits = sum_t w[t] I[t]``; None where the logits are not one weighted sum.
 
         With one beta, ``sum`` weighs step t by ``1 + beta + ... + beta^(T-1-t)``, ``mean`` by that over T, and
-        ``last`` by ``beta^(T-1-t)``.
+        ``last`` by ``beta^(T-1-t)``. With ``cut``: what is left of that where no gradient crosses a multiple of
+        ``cut`` steps.
         """
         if self.readout == "max" or not (self.beta == self.beta[0]).all():
             return None
@@ -64,7 +74,13 @@ class LeakyIntegrators(Layer):
         weights = powers if self.readout == "last" else np.cumsum(powers)
         if self.readout == "mean":
             weights = weights / steps
-        return weights[::-1].astype(np.float32)
+        if cut is None:
+            return weights[::-1].astype(np.float32)
+        ends = np.minimum((np.arange(steps) // cut + 1) * cut, steps)
+        left = weights[ends - 1 - np.arange(steps)]
+        if self.readout == "last":
+            left = np.where(ends == steps, left, 0)
+        return left.astype(np.float32)
 
     def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
         """Count the updates."""

@@ -63,6 +63,7 @@ from snnsim.spec.training import (
     RateUpper,
     RegularizerChoice,
     ScheduleChoice,
+    Segments,
     Sgd,
     SpikeL1,
     Step,
@@ -116,6 +117,7 @@ __all__ = [
     "RegularizerChoice",
     "Relu",
     "ScheduleChoice",
+    "Segments",
     "Sgd",
     "Sigmoid",
     "Spec",
@@ -139,18 +141,18 @@ __all__ = [
     "spec_kind",
 ]
 
-C = TypeVar("C", bound=Choice)
+S = TypeVar("S", bound=Spec)
 
 
-def parse(kind: type[C], value: object, at: KeyPath = ()) -> C:
-    """Read one choice written in Python, for example ``parse(LossChoice, {"cross_entropy": {}})``.
+def parse(kind: type[S], value: object, at: KeyPath = ()) -> S:
+    """Read one specification written in Python, for example ``parse(LossChoice, {"cross_entropy": {}})``.
 
     Parameters
     ----------
     kind
         Which language the value is in.
     value
-        Any of the forms of `Choice`; NumPy numbers and arrays count as numbers and lists.
+        A map of options, or any of the forms of `Choice`; NumPy numbers and arrays count as numbers and lists.
     at
         What messages call the value's place.
 
@@ -160,7 +162,7 @@ def parse(kind: type[C], value: object, at: KeyPath = ()) -> C:
         Lists every fault, one a line.
     """
     try:
-        return kind.of(_without_numpy(value))
+        return kind.model_validate(_without_numpy(value))
     except ValidationError as error:
         raise ConfigError([str(fault) for fault in faults(error, kind, at)]) from None
 

@@ -149,6 +149,40 @@ class OptimizerChoice(Choice):
     adamw: AdamW | None = None
 
 
+class Segments(Spec):
+    """How training goes over time: all steps at once, or in segments of so many steps."""
+
+    recompute_every: Size | None = Field(
+        default=None,
+        description="keep neurons' states every so many steps only, and run the steps between again on the way back",
+    )
+    truncate_every: Size | None = Field(
+        default=None, description="carry no gradient over multiples of so many steps; recomputes from there too"
+    )
+
+    @field_validator("truncate_every")
+    @classmethod
+    def _same_segments(cls, value: int | None, info: ValidationInfo) -> int | None:
+        other = info.data.get("recompute_every")
+        if value is not None and other not in (None, value):
+            raise rule(f"must be the same as recompute_every, {other}, or give truncate_every alone (got {value})")
+        return value
+
+    @property
+    def truncate(self) -> bool:
+        """Whether the gradient is cut between segments."""
+        return self.truncate_every is not None
+
+    def length(self, steps: int) -> int:
+        """Return how many steps are in memory at once, of a run of ``steps``."""
+        return min(self.truncate_every or self.recompute_every or steps, steps)
+
+    def resident(self, steps: int) -> int:
+        """Return of how many steps something is in memory: those of a segment, and the first ones of all segments."""
+        length = self.length(steps)
+        return min(length + -(-steps // length), steps) if length < steps else steps
+
+
 class _Warmup(Spec):
     warmup: NonNegative = Field(default=0.0, description="epochs over which the rate rises linearly")
 

@@ -151,7 +151,9 @@ class Trainer:
             loss_now = self.loss
             if lesson is not None:
                 loss_now = lesson.taught(None if self.teacher is None else self.teacher[rows])
-            step = self.network.train_step(batch, samples.y[rows], loss_now, self.penalties, threads=self.threads)
+            step = self.network.train_step(
+                batch, samples.y[rows], loss_now, self.penalties, threads=self.threads, segments=self.settings
+            )
             if not np.isfinite(step.loss):
                 raise self._diverged(epoch, f"the loss became {step.loss} in step {k + 1}")
             if self.settings.clip_norm is not None:
@@ -197,6 +199,7 @@ class Trainer:
             loss=self.loss,
             seed=self.seed,
             threads=self.threads,
+            segments=self.settings,
         )
         for layer, counts in zip(self.network.layers, result.layers, strict=True):
             if layer.fires and counts["spikes"] == 0 and layer.title not in self._silent:

@@ -13,6 +13,7 @@ from reference.backward import through_spikes
 from reference.forward import Neuron, States
 from snnsim import Events
 from snnsim.kernels import integrators, neurons
+from snnsim.layers.base import NOT_CARRIED
 from strategies import FloatArray, exact_values, seeds
 
 RESETS = (neurons.SUBTRACT, neurons.ZERO, neurons.NONE, neurons.SUBTRACT_DELAYED)
@@ -105,7 +106,7 @@ def expected_states(cell: Cells, reset: int) -> States:
 COMPACT = (neurons.TRIANGLE, neurons.BOXCAR)
 
 
-def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]:
+def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CARRIED) -> tuple[FloatArray, Events]:
     """Run the kernel on scratch full of rubbish, its indices in a buffer with a guard behind the documented size."""
     samples, _, n = cell.current.shape
     membrane = np.full((samples, cell.steps, n), np.nan, np.float32)
@@ -130,6 +131,7 @@ def run(cell: Cells, reset: int, *, constant: bool) -> tuple[FloatArray, Events]
         fired.view(np.uint64),
         indptr,
         indices,
+        carried,
     )
     assert (indices[most:] == -7).all(), "wrote beyond the documented size of the buffer"
     return membrane, Events(indptr, indices[: indptr[-1]], None, cell.steps, samples, (n,))
@@ -211,6 +213,26 @@ def backward_by_hand(
 
 
 @pytest.mark.parametrize("reset", RESETS)
+@given(cells(), st.data())
+def test_states_are_carried(reset: int, cell: Cells, data: st.DataObject) -> None:
+    """Steps in two stretches are the steps in one, to the bit, where the second begins with what the first carries."""
+    samples, given_steps, n = cell.current.shape
+    constant = given_steps == 1
+    membrane, events = run(cell, reset, constant=constant)
+    border = data.draw(st.integers(0, cell.steps))
+    carried = np.zeros((samples, neurons.CARRIED, n), np.float32)
+    for start, stop in ((0, border), (border, cell.steps)):
+        if start == stop:
+            continue
+        current = cell.current if constant else np.ascontiguousarray(cell.current[:, start:stop])
+        part = replace(cell, current=current, steps=stop - start)
+        found, fired = run(part, reset, constant=constant, carried=carried)
+        assert_same_bits(found, membrane[:, start:stop])
+        assert_same_events(fired, events.steps(start, stop))
+    assert np.array_equal(carried[:, neurons.FIRED], events.to_dense()[-1])
+
+
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("detach", [False, True])
 @given(
     cells(),
@@ -265,6 +287,8 @@ def test_backpropagate(
         np.full((adaptive_steps, n), np.nan, np.float32),
         np.full((adaptive_steps, n), np.nan, np.float32),
         learned,
+        NOT_CARRIED,
+        NOT_CARRIED,
     )
     assert_same_bits(membrane, before)
     tolerance = 1e-5 * (1 + np.abs(expected).max())
@@ -279,12 +303,67 @@ def test_backpropagate(
         np.testing.assert_allclose(added[1], expected_values[1] if cell.alpha.size else 0, rtol=1e-4, atol=scale)
 
 
+@pytest.mark.parametrize("reset", RESETS)
+@given(cells(), st.booleans(), st.data())
+def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.DataObject) -> None:
+    """The way back in two stretches is that in one: deltas to the bit, and the gradients of values."""
+    cell = replace(cell, current=cell.current.repeat(cell.steps // cell.current.shape[1], axis=1))
+    samples, steps, n = cell.current.shape
+    membrane, _ = run(cell, reset, constant=False)
+    gradient = cell.rng.normal(size=membrane.shape).astype(np.float32)
+
+    def back(start: int, stop: int, begun: FloatArray, carried: FloatArray) -> tuple[FloatArray, NDArray[np.float64]]:
+        part = np.ascontiguousarray(membrane[:, start:stop])
+        delta, learned = np.empty_like(part), np.zeros((3, n))
+        adaptive = (stop - start if cell.rho.size else 0, n)
+        neurons.backpropagate(
+            part,
+            np.ascontiguousarray(gradient[:, start:stop]),
+            np.ones(stop - start, np.float32),
+            np.zeros((samples, n), np.float32),
+            delta,
+            np.empty((samples, n), np.float32),
+            cell.beta,
+            cell.threshold,
+            cell.fire_above,
+            reset,
+            detach,
+            *cell.values,
+            np.ascontiguousarray(cell.recurrent.T),
+            neurons.ATAN,
+            np.float32(2),
+            np.full((8, n), np.nan, np.float32),
+            np.full(adaptive, np.nan, np.float32),
+            np.full(adaptive, np.nan, np.float32),
+            learned,
+            begun,
+            carried,
+        )
+        return delta, learned
+
+    whole, expected = back(0, steps, NOT_CARRIED, NOT_CARRIED)
+    border = data.draw(st.integers(1, steps - 1)) if steps > 1 else 0
+    begun = np.zeros((samples, neurons.CARRIED, n), np.float32)
+    carried = np.zeros((samples, neurons.CARRIED_BACK, n), np.float32)
+    states = begun.copy()
+    if border:
+        first = replace(cell, current=np.ascontiguousarray(cell.current[:, :border]), steps=border)
+        run(first, reset, constant=False, carried=states)
+    later, learned = back(border, steps, states, carried)
+    assert_same_bits(later, whole[:, border:])
+    if border:
+        earlier, more = back(0, border, begun, carried)
+        assert_same_bits(earlier, whole[:, :border])
+        learned = learned + more
+    np.testing.assert_allclose(learned, expected, rtol=1e-4, atol=1e-4 * (1 + np.abs(expected).max()))
+
+
 @given(cells(plain=True))
 def test_integrate(cell: Cells) -> None:
     """A leaky integrator's membrane is the recurrence's, to the bit, also where the current is given once."""
     samples, _, n = cell.current.shape
     membrane = np.full((samples, cell.steps, n), np.nan, np.float32)
-    integrators.integrate(cell.current, membrane, cell.beta, np.full((1, n), np.nan, np.float32))
+    integrators.integrate(cell.current, membrane, cell.beta, np.full((1, n), np.nan, np.float32), NOT_CARRIED)
     u = np.zeros((samples, n), np.float32)
     for t in range(cell.steps):
         u = cell.beta * u + cell.current[:, t if cell.current.shape[1] > 1 else 0]
@@ -297,9 +376,9 @@ def test_backpropagate_integration(cell: Cells) -> None:
     samples, _, n = cell.current.shape
     current = cell.rng.normal(size=(samples, cell.steps, n)).astype(np.float32)
     membrane, gradient = np.empty_like(current), cell.rng.normal(size=current.shape).astype(np.float32)
-    integrators.integrate(current, membrane, cell.beta, np.empty((1, n), np.float32))
+    integrators.integrate(current, membrane, cell.beta, np.empty((1, n), np.float32), NOT_CARRIED)
     forward = (membrane.astype(np.float64) * gradient).sum(axis=(1, 2))
     delta, total = gradient.copy(), np.full((samples, n), np.nan, np.float32)
-    integrators.backpropagate_integration(delta, total, cell.beta, np.full((2, n), np.nan, np.float32))
+    integrators.backpropagate_integration(delta, total, cell.beta, np.full((2, n), np.nan, np.float32), NOT_CARRIED)
     np.testing.assert_allclose((delta.astype(np.float64) * current).sum(axis=(1, 2)), forward, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(total, delta.sum(axis=1), rtol=1e-4, atol=1e-4)

@@ -142,12 +142,12 @@ def test_add_weight_gradient_graded(edge: Edge) -> None:
 
 @given(edges())
 def test_weighted_activity(edge: Edge) -> None:
-    """Events sum up over time with a weight per step, binary ones as 1."""
+    """Events sum up over time with a weight per step, binary ones as 1, on top of what is there."""
     steps, samples, inputs = edge.events.num_steps, edge.events.batch, edge.rows.shape[1]
     weights = exact_values(edge.rng, (steps,))
-    activity = rubbish(samples, inputs)
+    activity = np.ones((samples, inputs), np.float32)
     propagate.weighted_activity(edge.events.indptr, edge.events.indices, edge.values, weights, activity)
-    assert np.array_equal(activity, np.einsum("t,btf->bf", weights, edge.rows.reshape(samples, steps, inputs)))
+    assert np.array_equal(activity - 1, np.einsum("t,btf->bf", weights, edge.rows.reshape(samples, steps, inputs)))
 
 
 @given(edges())

@@ -51,10 +51,12 @@ def backward(
     step_logits: Array | None = None,
     spikes: Mapping[int, Array] | None = None,
     masks: Mapping[int, NDArray[Any]] | None = None,
+    cut: int | None = None,
 ) -> dict[str, Array]:
     """Return the gradients of the parameters, from the loss's gradients of logits, step logits and hidden spikes.
 
-    ``spikes[i]`` [B, N] is the gradient of layer i's spikes, the same at every step.
+    ``spikes[i]`` [B, N] is the gradient of layer i's spikes, the same at every step. With ``cut``, what neurons carry
+    over a multiple of so many steps is a constant.
     """
     gradient = np.zeros_like(trace.step_logits)
     if logits is not None:
@@ -76,11 +78,11 @@ def backward(
             if spikes is not None and index in spikes:
                 gradient = gradient + spikes[index]
             cells = neuron(name, options, index, parameters, gradient.shape[2])
-            gradient, values = through_spikes(gradient, trace.states[index], cells)
+            gradient, values = through_spikes(gradient, trace.states[index], cells, cut)
             for key in values.keys() & {key.partition(".")[2] for key in parameters if key.startswith(f"{index}.")}:
                 gradients[f"{index}.{key}"] = shared(values[key], parameters[f"{index}.{key}"].shape)
         elif name == "li":
-            gradient = through_integration(gradient, decay(name, options))
+            gradient = through_integration(gradient, decay(name, options), cut)
         elif name == "relu":
             gradient = gradient * (trace.membrane[index] > 0)
         elif name == "dropout" and masks is not None:
@@ -123,7 +125,7 @@ def spread(gradient: Array, steps: Array, readout: str) -> Array:
     return result
 
 
-def through_spikes(g: Array, states: States, cells: Neuron) -> tuple[Array, dict[str, Array]]:
+def through_spikes(g: Array, states: States, cells: Neuron, cut: int | None = None) -> tuple[Array, dict[str, Array]]:
     """Return the gradient of the current for that of the spikes, and those of the values, per neuron [N].
 
     The values' are summed over time and batch: of beta, alpha, threshold, and of the recurrent weights [N, N].
@@ -135,6 +137,8 @@ def through_spikes(g: Array, states: States, cells: Neuron) -> tuple[Array, dict
     values = {key: np.zeros(g.shape[2]) for key in ("beta", "alpha", "threshold")}
     values["recurrent_weight"] = np.zeros_like(cells.recurrent)
     for t in reversed(range(len(g))):
+        if cut is not None and (t + 1) % cut == 0:
+            later_d, later_e, later_q = (np.zeros_like(g[0]) for _ in range(3))
         through_reset, kept, taken = at_reset(cells, states.membrane[t], states.spikes[t])
         spike = g[t] + later_e @ cells.recurrent + later_q + through_reset * later_d
         values["threshold"] -= (h[t] * spike + taken * later_d).sum(axis=0)
@@ -171,10 +175,12 @@ def shared(per_neuron: Array, shape: tuple[int, ...]) -> Array:
     return per_neuron if per_neuron.shape == shape else np.asarray(per_neuron.sum())
 
 
-def through_integration(g: Array, beta: Array) -> Array:
+def through_integration(g: Array, beta: Array, cut: int | None = None) -> Array:
     """Return the gradient of the current for that of a leaky integrator's membrane."""
     d = np.zeros_like(g)
     later = np.zeros_like(g[0])
     for t in reversed(range(len(g))):
+        if cut is not None and (t + 1) % cut == 0:
+            later = np.zeros_like(later)
         later = d[t] = g[t] + beta * later
     return d

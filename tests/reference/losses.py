@@ -151,6 +151,7 @@ def loss_and_gradients(
     regularizers: Sequence[dict[str, Any]] = (),
     input_coding: str = "events",
     masks: Mapping[int, NDArray[Any]] | None = None,
+    truncate_every: int | None = None,
 ) -> tuple[float, dict[str, Array], Trace]:
     """Return a network's loss, the gradients of its parameters, and what happened on the way forward."""
     trace = forward(network, parameters, x, input_coding=input_coding, masks=masks)
@@ -176,6 +177,13 @@ def loss_and_gradients(
         if extra.logits is not None:
             on_logits = extra.logits + (0 if on_logits is None else on_logits)
     gradients = backward(
-        network, parameters, trace, logits=on_logits, step_logits=on_steps, spikes=on_spikes, masks=masks
+        network,
+        parameters,
+        trace,
+        logits=on_logits,
+        step_logits=on_steps,
+        spikes=on_spikes,
+        masks=masks,
+        cut=truncate_every,
     )
     return value, gradients, trace
