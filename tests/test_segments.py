@@ -96,6 +96,18 @@ def test_every_neuron(kind: str, recurrent: bool, reset: str, reset_delay: bool,
         assert all(gradient.any() for gradient in gradients.values())
 
 
+@pytest.mark.parametrize(
+    "surrogate", [{"triangle": 0.5}, {"boxcar": 0.25}, "fast_sigmoid", "straight_through"], ids=str
+)
+@pytest.mark.parametrize("kind", NEURONS)
+def test_every_kind_of_surrogate(kind: str, surrogate: Any) -> None:
+    """Surrogates of compact and of unlimited support, recomputed and cut."""
+    problem = make_problem(network_of(kind, recurrent=True, surrogate=surrogate), seed=1)
+    assert_recomputed(problem.snnsim(), problem.x, problem.y, (1, 2, 3))
+    for length in (1, 2, 3):
+        assert_gradients_agree(problem.with_(truncate_every=length))
+
+
 @pytest.mark.parametrize(("readout", "loss"), READOUTS_AND_LOSSES)
 @pytest.mark.parametrize("coding", ["events", "direct"])
 def test_every_readout_and_loss(coding: str, readout: str, loss: str) -> None:

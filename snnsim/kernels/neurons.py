@@ -164,10 +164,16 @@ def integrate_and_fire(
     indptr[0] = 0
     for b in range(samples):
         for j in range(n):
-            rest[j] = carried[b, REST, j] if carry else NIL
-            pending[j] = carried[b, PENDING, j] if carry else NIL
-            synaptic[j] = carried[b, SYNAPTIC, j] if carry else NIL
-            trace[j] = carried[b, TRACE, j] if carry else NIL
+            rest[j] = NIL
+            pending[j] = NIL
+            synaptic[j] = NIL
+            trace[j] = NIL
+        if carry:
+            for j in range(n):
+                rest[j] = carried[b, REST, j]
+                pending[j] = carried[b, PENDING, j]
+                synaptic[j] = carried[b, SYNAPTIC, j]
+                trace[j] = carried[b, TRACE, j]
         for t in range(steps):
             bucket = b * steps + t
             # One array for current and membrane: with two that may overlap, the compiler would not vectorise.
@@ -176,16 +182,17 @@ def integrate_and_fire(
                 drive = constant[b]
                 for j in range(n):
                     u[j] = drive[j]
-            if recurrent.size and t > 0:
-                _add_rows(indices[indptr[bucket - 1] : total], recurrent, u)
-            elif recurrent.size and carry:
-                # The last spikes before, for a moment where this step's own will be.
-                end = total
-                for j in range(n):
-                    if carried[b, FIRED, j] != NIL:
-                        indices[end] = j
-                        end += 1
-                _add_rows(indices[total:end], recurrent, u)
+            if recurrent.size:
+                if t > 0:
+                    _add_rows(indices[indptr[bucket - 1] : total], recurrent, u)
+                elif carry:
+                    # The last spikes before, for a moment where this step's own will be.
+                    end = total
+                    for j in range(n):
+                        if carried[b, FIRED, j] != NIL:
+                            indices[end] = j
+                            end += 1
+                    _add_rows(indices[total:end], recurrent, u)
             if alpha.size:
                 for j in range(n):
                     synaptic[j] = alpha[j] * synaptic[j] + u[j]
