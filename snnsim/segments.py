@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from snnsim.accounting import InputCounts, LayerCounts, RunCounts, sum_of
 from snnsim.events import Events
-from snnsim.kernels import neurons
+from snnsim.kernels import codes
 from snnsim.layers.base import Affine, FloatArray, Layer, MicroBatch, Signal, constant
 from snnsim.layers.readout import step_logits
 from snnsim.passes import Plan, add_neuron_spikes, backward, count, readout_gradient, run_layers, spikes_of
@@ -46,8 +46,8 @@ class _Segmented:
         # Where nothing varies in time, there is nothing to cut.
         length = plan.steps if constant(signal) and not self._stateful else every
         self._bounds = [(start, min(start + length, plan.steps)) for start in range(0, plan.steps, length)]
-        self._carried = self._states(self._stateful, "carried", neurons.CARRIED)
-        self._begun = self._states(self._stateful, "begun", neurons.CARRIED)
+        self._carried = self._states(self._stateful, "carried", codes.CARRIED)
+        self._begun = self._states(self._stateful, "begun", codes.CARRIED)
 
     def _states(self, layers: Iterable[Layer], role: str, rows: int) -> Carried:
         """Return layers' buffers [M, rows, N] for some role, zero."""
@@ -62,7 +62,7 @@ class _Segmented:
         """Run all segments; return logits, and step logits where the plan has them or they are asked for."""
         plan, micro, last = self._plan, self._micro, self._plan.layers[-1]
         activity = None if plan.weighted is None else plan.weighted.activity(micro, "activity of all steps")
-        beside = self._states([last], "carried beside", neurons.CARRIED) if with_steps and plan.weighted else {}
+        beside = self._states([last], "carried beside", codes.CARRIED) if with_steps and plan.weighted else {}
         steps = None
         if plan.weighted is None or with_steps:
             steps = np.empty((micro.samples, plan.steps, last.size), np.float32)
@@ -151,7 +151,7 @@ class SegmentedPass(_Segmented):
     ) -> None:
         super().__init__(plan, signal, micro, every)
         self._truncate = truncate
-        self._carried_back = self._states(self._stateful, "carried back", neurons.CARRIED_BACK)
+        self._carried_back = self._states(self._stateful, "carried back", codes.CARRIED_BACK)
         self._borders = {
             layer.index: layer.buffer(micro, "borders", (len(self._bounds), micro.size, len(layer.carries), layer.size))
             for layer in self._stateful
@@ -225,6 +225,6 @@ def kept_values(layers: Sequence[Layer], steps: int, length: int) -> int:
     borders = sum(len(layer.carries) * layer.size for layer in states) * -(-steps // length)
     return (
         borders
-        + (2 * neurons.CARRIED + neurons.CARRIED_BACK) * sum(layer.size for layer in states)
+        + (2 * codes.CARRIED + codes.CARRIED_BACK) * sum(layer.size for layer in states)
         + (layers[-1].size * steps)
     )

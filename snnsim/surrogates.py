@@ -5,19 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snnsim.kernels import neurons
+from snnsim.kernels import codes, neurons_back
 from snnsim.spec import SurrogateChoice
 
 # Name to the kernels' code and the option that says how sharp it is. SuperSpike (Zenke & Ganguli 2018) is the
 # fast sigmoid's form with a steeper default.
 CODES: dict[str, tuple[int, str | None]] = {
-    "fast_sigmoid": (neurons.FAST_SIGMOID, "slope"),
-    "superspike": (neurons.FAST_SIGMOID, "slope"),
-    "atan": (neurons.ATAN, "alpha"),
-    "sigmoid": (neurons.SIGMOID, "slope"),
-    "triangle": (neurons.TRIANGLE, "width"),
-    "boxcar": (neurons.BOXCAR, "width"),
-    "straight_through": (neurons.STRAIGHT_THROUGH, None),
+    "fast_sigmoid": (codes.FAST_SIGMOID, "slope"),
+    "superspike": (codes.FAST_SIGMOID, "slope"),
+    "atan": (codes.ATAN, "alpha"),
+    "sigmoid": (codes.SIGMOID, "slope"),
+    "triangle": (codes.TRIANGLE, "width"),
+    "boxcar": (codes.BOXCAR, "width"),
+    "straight_through": (codes.STRAIGHT_THROUGH, None),
 }
 
 
@@ -31,7 +31,7 @@ class Surrogate:
     @property
     def compact(self) -> bool:
         """Whether the derivative is exactly zero away from the threshold."""
-        return self.code in (neurons.TRIANGLE, neurons.BOXCAR)
+        return self.code in (codes.TRIANGLE, codes.BOXCAR)
 
     @classmethod
     def of(cls, choice: SurrogateChoice) -> "Surrogate":
@@ -54,5 +54,5 @@ def derivative(surrogate: object, x: ArrayLike) -> NDArray[np.float32]:
     rows = np.atleast_1d(np.asarray(x, np.float32)).reshape(1, -1)
     h = np.empty_like(rows)
     zeros = np.zeros(rows.shape[1], np.float32)
-    neurons.surrogate_derivative(chosen.code, chosen.sharpness, rows, zeros, h)
+    neurons_back.surrogate_derivative(chosen.code, chosen.sharpness, rows, zeros, h)
     return h.reshape(np.shape(x))

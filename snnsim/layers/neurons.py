@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from snnsim import surrogates
 from snnsim.accounting import LayerCounts
 from snnsim.events import Events
-from snnsim.kernels import neurons, propagate
+from snnsim.kernels import codes, neurons, neurons_back, propagate
 from snnsim.layers.base import (
     NOT_CARRIED,
     Analog,
@@ -57,8 +57,8 @@ class Firing:
     def code(self) -> int:
         """The kernels' code of the reset. A delayed reset differs only where it subtracts."""
         if self.reset == "subtract":
-            return neurons.SUBTRACT_DELAYED if self.reset_delay else neurons.SUBTRACT
-        return neurons.ZERO if self.reset == "zero" else neurons.NONE
+            return codes.SUBTRACT_DELAYED if self.reset_delay else codes.SUBTRACT
+        return codes.ZERO if self.reset == "zero" else codes.NONE
 
 
 class Values(NamedTuple):
@@ -123,12 +123,12 @@ class FiringNeurons(Layer):
         """The membrane after the reset, and what else these neurons have."""
         firing = self.firing
         has = {
-            neurons.PENDING: firing.code == neurons.SUBTRACT_DELAYED,
-            neurons.SYNAPTIC: firing.alpha is not None,
-            neurons.TRACE: firing.rho is not None,
-            neurons.FIRED: firing.recurrent,
+            codes.PENDING: firing.code == codes.SUBTRACT_DELAYED,
+            codes.SYNAPTIC: firing.alpha is not None,
+            codes.TRACE: firing.rho is not None,
+            codes.FIRED: firing.recurrent,
         }
-        return (neurons.REST, *(row for row, there in has.items() if there))
+        return (codes.REST, *(row for row, there in has.items() if there))
 
     @property
     def _recurrent_rows(self) -> FloatArray:
@@ -190,7 +190,7 @@ class FiringNeurons(Layer):
         values = self.values
         learned = np.zeros((3 if self.firing.learned else 0, n))
         adapted = (steps if self.firing.rho is not None else 0, n)
-        neurons.backpropagate(
+        neurons_back.backpropagate(
             membrane,
             gradient.values,
             gradient.weights if gradient.weights is not None else _ones(steps),
@@ -244,10 +244,8 @@ class FiringNeurons(Layer):
         count, steps, n = membrane.shape
         values = self.values
         adapted = (steps if self.firing.rho is not None else 0, n)
-        flags = self.buffer(micro, "active flags", (-(-n // 64) * 64,), np.uint8)
-        indptr = np.empty(count * steps + 1, np.int64)
-        indices = self.buffer(micro, "active", (micro.size * steps * n,), np.int32)
-        neurons.find_active(
+        marks = self.buffer(micro, "marks", (micro.size * steps, -(-n // 64) * 64), np.uint8)[: count * steps]
+        neurons_back.mark_active(
             membrane,
             values.threshold,
             values.fire_above,
@@ -258,12 +256,12 @@ class FiringNeurons(Layer):
             self.buffer(micro, "state", (8, n)),
             self.buffer(micro, "levels", adapted),
             self.buffer(micro, "limits", adapted),
-            flags,
-            flags.view(np.uint64),
-            indptr,
-            indices,
             micro.begun.get(self.index, NOT_CARRIED),
+            marks,
         )
+        indptr = np.empty(count * steps + 1, np.int64)
+        indices = self.buffer(micro, "active", (micro.size * steps * n,), np.int32)
+        neurons.emit_rows(marks.view(np.uint64), indptr, indices)
         return Events(indptr, indices[: indptr[-1]], None, steps, count, self.out_shape)
 
     def _add_recurrent_gradient(self, spikes: Events, delta: FloatArray, rows: FloatArray, micro: MicroBatch) -> None:
@@ -277,7 +275,7 @@ class FiringNeurons(Layer):
     def _delivered_late(self, spikes: Events, micro: MicroBatch) -> Events:
         """Return the spikes as the recurrent weights deliver them: one step later."""
         begun = micro.begun.get(self.index)
-        before = _NO_WEIGHTS if begun is None else np.ascontiguousarray(begun[:, neurons.FIRED])
+        before = _NO_WEIGHTS if begun is None else np.ascontiguousarray(begun[:, codes.FIRED])
         indptr = np.empty_like(spikes.indptr)
         indices = np.empty(spikes.indices.size + np.count_nonzero(before), np.int32)
         propagate.delay_one_step(spikes.indptr, spikes.indices, spikes.num_steps, before, indptr, indices)

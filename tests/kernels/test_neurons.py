@@ -12,12 +12,12 @@ from oracles import assert_same_bits, assert_same_events
 from reference.backward import through_spikes
 from reference.forward import Neuron, States
 from snnsim import Events
-from snnsim.kernels import integrators, neurons
+from snnsim.kernels import codes, integrators, neurons, neurons_back
 from snnsim.layers.base import NOT_CARRIED
 from strategies import FloatArray, exact_values, seeds
 
-RESETS = (neurons.SUBTRACT, neurons.ZERO, neurons.NONE, neurons.SUBTRACT_DELAYED)
-RESET_NAMES = {neurons.ZERO: "zero", neurons.NONE: "none"}
+RESETS = (codes.SUBTRACT, codes.ZERO, codes.NONE, codes.SUBTRACT_DELAYED)
+RESET_NAMES = {codes.ZERO: "zero", codes.NONE: "none"}
 NONE = np.empty(0, np.float32)
 NO_WEIGHTS = np.empty((0, 0), np.float32)
 
@@ -90,20 +90,20 @@ def expected_states(cell: Cells, reset: int) -> States:
                 limit = np.nextafter(limit, np.float32(-np.inf))
         s = (u > limit).astype(np.float32)
         match reset:
-            case neurons.SUBTRACT:
+            case codes.SUBTRACT:
                 rest = u - cell.threshold * s
-            case neurons.ZERO:
+            case codes.ZERO:
                 rest = u * (1 - s)
-            case neurons.NONE:
+            case codes.NONE:
                 rest = u
-            case neurons.SUBTRACT_DELAYED:
+            case codes.SUBTRACT_DELAYED:
                 rest, pending = u, cell.threshold * s
         states.membrane[t], states.spikes[t], states.rest[t] = u, s, rest
         states.synaptic[t], states.trace[t] = synaptic, trace
     return states
 
 
-COMPACT = (neurons.TRIANGLE, neurons.BOXCAR)
+COMPACT = (codes.TRIANGLE, codes.BOXCAR)
 
 
 def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CARRIED) -> tuple[FloatArray, Events]:
@@ -174,7 +174,7 @@ def test_membrane_at_the_threshold() -> None:
     one = np.ones(1, np.float32)
     for fire_above, fired in ((one, 0), (np.nextafter(one, np.float32(0)), 1)):
         cell = Cells(one[None, None], 1, one, one, fire_above, np.random.default_rng(0))
-        assert run(cell, neurons.SUBTRACT, constant=False)[1].indices.size == fired
+        assert run(cell, codes.SUBTRACT, constant=False)[1].indices.size == fired
 
 
 @pytest.mark.parametrize("reset", RESETS)
@@ -197,7 +197,7 @@ def backward_by_hand(
     """Return dL/dI [M, T, N] and the gradients of beta, alpha and threshold [3, N], in float64."""
     options = {
         "reset": RESET_NAMES.get(reset, "subtract"),
-        "reset_delay": reset == neurons.SUBTRACT_DELAYED,
+        "reset_delay": reset == codes.SUBTRACT_DELAYED,
         "detach_reset": detach,
         "surrogate": surrogate,
     }
@@ -220,7 +220,7 @@ def test_states_are_carried(reset: int, cell: Cells, data: st.DataObject) -> Non
     constant = given_steps == 1
     membrane, events = run(cell, reset, constant=constant)
     border = data.draw(st.integers(0, cell.steps))
-    carried = np.zeros((samples, neurons.CARRIED, n), np.float32)
+    carried = np.zeros((samples, codes.CARRIED, n), np.float32)
     for start, stop in ((0, border), (border, cell.steps)):
         if start == stop:
             continue
@@ -229,7 +229,7 @@ def test_states_are_carried(reset: int, cell: Cells, data: st.DataObject) -> Non
         found, fired = run(part, reset, constant=constant, carried=carried)
         assert_same_bits(found, membrane[:, start:stop])
         assert_same_events(fired, events.steps(start, stop))
-    assert np.array_equal(carried[:, neurons.FIRED], events.to_dense()[-1])
+    assert np.array_equal(carried[:, codes.FIRED], events.to_dense()[-1])
 
 
 @pytest.mark.parametrize("reset", RESETS)
@@ -238,9 +238,9 @@ def test_states_are_carried(reset: int, cell: Cells, data: st.DataObject) -> Non
     cells(),
     st.sampled_from(
         [
-            (neurons.ATAN, {"atan": 2.0}),
-            (neurons.TRIANGLE, {"triangle": 1.0}),
-            (neurons.STRAIGHT_THROUGH, {"straight_through": 1.0}),
+            (codes.ATAN, {"atan": 2.0}),
+            (codes.TRIANGLE, {"triangle": 1.0}),
+            (codes.STRAIGHT_THROUGH, {"straight_through": 1.0}),
         ]
     ),
     st.sampled_from(["per step", "same", "in place", "sum only"]),
@@ -266,7 +266,7 @@ def test_backpropagate(
     adaptive_steps = steps if cell.rho.size else 0
     before = membrane.copy()
     learned = np.full((3 if learn else 0, n), 5.0)
-    neurons.backpropagate(
+    neurons_back.backpropagate(
         membrane,
         gradient,
         weights,
@@ -316,7 +316,7 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
         part = np.ascontiguousarray(membrane[:, start:stop])
         delta, learned = np.empty_like(part), np.zeros((3, n))
         adaptive = (stop - start if cell.rho.size else 0, n)
-        neurons.backpropagate(
+        neurons_back.backpropagate(
             part,
             np.ascontiguousarray(gradient[:, start:stop]),
             np.ones(stop - start, np.float32),
@@ -330,7 +330,7 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
             detach,
             *cell.values,
             np.ascontiguousarray(cell.recurrent.T),
-            neurons.ATAN,
+            codes.ATAN,
             np.float32(2),
             np.full((8, n), np.nan, np.float32),
             np.full(adaptive, np.nan, np.float32),
@@ -343,8 +343,8 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
 
     whole, expected = back(0, steps, NOT_CARRIED, NOT_CARRIED)
     border = data.draw(st.integers(1, steps - 1)) if steps > 1 else 0
-    begun = np.zeros((samples, neurons.CARRIED, n), np.float32)
-    carried = np.zeros((samples, neurons.CARRIED_BACK, n), np.float32)
+    begun = np.zeros((samples, codes.CARRIED, n), np.float32)
+    carried = np.zeros((samples, codes.CARRIED_BACK, n), np.float32)
     states = begun.copy()
     if border:
         first = replace(cell, current=np.ascontiguousarray(cell.current[:, :border]), steps=border)
