@@ -43,6 +43,7 @@ def test_gradients(case: Case) -> None:
         case.inputs["x"],
         case.inputs["y"],
         loss=case.meta["loss"],
+        teacher_logits=case.inputs.get("teacher_logits"),
         input_coding=case.meta["input_coding"],
     )
     assert loss == pytest.approx(float(case.expected["loss"]), rel=EXACT)

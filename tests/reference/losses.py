@@ -71,6 +71,24 @@ def first_spike_cross_entropy(spikes: Array, y: Labels, tau: float = 1.0) -> tup
     return value, -of_logits / tau * slopes
 
 
+def distill(
+    z: Array,
+    y: Labels,
+    teacher: Array,
+    teacher_temperature: float,
+    student_temperature: float,
+    alpha: float,
+    scale: str,
+) -> tuple[float, Array]:
+    """Return ``(1 - alpha) CE + alpha c KL(softmax(teacher / tt) || softmax(z / ts))`` and its gradient, z [B, K]."""
+    of_labels, gradient = cross_entropy(z, y)
+    p, q = softmax(teacher / teacher_temperature), softmax(z / student_temperature)
+    factor = {"ts^2": student_temperature**2, "ts*tt": student_temperature * teacher_temperature, "1": 1.0}[scale]
+    divergence = float((p * np.log(p / q)).sum()) / len(z)
+    slope = factor * (q - p) / student_temperature / len(z)
+    return (1 - alpha) * of_labels + alpha * factor * divergence, (1 - alpha) * gradient + alpha * slope
+
+
 @dataclass
 class Penalty:
     """A penalty's mean over the batch, with its gradient of hidden spikes (layer to [B, N]) and of logits."""
@@ -149,6 +167,7 @@ def loss_and_gradients(
     *,
     loss: dict[str, Any],
     regularizers: Sequence[dict[str, Any]] = (),
+    teacher_logits: NDArray[Any] | None = None,
     input_coding: str = "events",
     masks: Mapping[int, NDArray[Any]] | None = None,
     truncate_every: int | None = None,
@@ -161,6 +180,9 @@ def loss_and_gradients(
         value, on_steps = step_cross_entropy(trace.step_logits, y, **options)
     elif name == "first_spike_cross_entropy":
         value, on_steps = first_spike_cross_entropy(trace.step_logits, y, **options)
+    elif name == "distill":
+        assert teacher_logits is not None
+        value, on_logits = distill(trace.logits, y, teacher_logits.astype(np.float64), **options)
     elif name == "mse":
         value, on_logits = mse(trace.logits, y, **options)
     elif name == "count_mse":
