@@ -289,11 +289,27 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             f"{_count(train.get('epochs'))} epochs in {_short(train.get('seconds'))} s, "
             f"{_count(train.get('samples_per_second'))} samples/s"
         )
+    known |= _lesson(run)
     if isinstance(environment, Mapping):
         versions = (f"{key} {environment[key]}" for key in ("python", "numpy", "numba") if environment.get(key))
         known |= {"Versions": ", ".join(versions), "Platform": environment.get("platform")}
         known["Command"] = environment.get("command")
     return [(label, str(value)) for label, value in known.items() if value not in (None, "")]
+
+
+def _lesson(run: Run) -> dict[str, str]:
+    """Return what a student learned from, and how."""
+    teacher, distill = run.value("teacher"), run.value("distill")
+    known: dict[str, str] = {}
+    if isinstance(teacher, Mapping):
+        accuracy = teacher.get("accuracy")
+        known["Teacher"] = "logits from a file" if accuracy is None else f"test accuracy {float(accuracy):.2%}"
+    if isinstance(distill, Mapping):
+        method = distill.get("method")
+        given = {"method": next(iter(method)), **next(iter(method.values()))} if isinstance(method, Mapping) else {}
+        options = {key: value for key, value in distill.items() if key != "method"} | given
+        known["Distillation"] = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in options.items())
+    return known
 
 
 def _figures(folder: Path) -> list[dict[str, str | int]]:

@@ -146,6 +146,29 @@ def test_the_report_says_what_the_run_found(run_dir: Path) -> None:
         assert part in page.text
 
 
+@pytest.mark.parametrize(
+    ("teacher", "distill", "said"),
+    [
+        (
+            {"accuracy": 0.986},
+            {"teacher_temperature": 8.0, "student_temperature": 1.0, "alpha": 0.9, "scale": "ts^2"},
+            "Teacher test accuracy 98.60% Distillation teacher temperature 8.0, student temperature 1.0, alpha 0.9",
+        ),
+        (
+            {"accuracy": None},
+            {"alpha": 0.5, "method": {"decoupled": {"temperature": 4.0, "beta": 8.0}}},
+            "Teacher logits from a file Distillation alpha 0.5, method decoupled, temperature 4.0, beta 8.0",
+        ),
+    ],
+)
+def test_teacher_and_distillation_are_named(run_dir: Path, teacher: Any, distill: Any, said: str) -> None:
+    """What a student learned from stands among the settings."""
+    file = run_dir / "summary.json"
+    found = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps(found | {"teacher": teacher, "distill": distill}), "utf-8")
+    assert said in read(write_report(run_dir)).text
+
+
 def test_the_report_needs_nothing_from_outside(run_dir: Path) -> None:
     """Every picture is inside the file, known ones first, and nothing refers to the network."""
     path = write_report(run_dir)
