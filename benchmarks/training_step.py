@@ -5,7 +5,8 @@
 ``dense``: 784-256-256-10, T = 50, batch 128, 8 % of inputs active. ``conv``: 28x28 - 16c5 - average pool 2 - 32c5 -
 average pool 2 - 10, T = 20, batch 64, direct coding of Fashion-MNIST (found as `snnsim data` finds it).
 Encoding is outside the timing. Weights are scaled so that about a tenth of the hidden neurons fires per step, as in
-trained networks. Medians over the repeats, with the smallest and the largest; the machine should be quiet.
+trained networks. Medians over the repeats, with the smallest and the largest. The machine should be quiet: beside the
+times stands what one core makes of a product of the same size (400 x 256 x 256), to tell a busy one by.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from snnsim.config import load
 from snnsim.datasets import load as load_dataset
 from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.evaluation import analog
+from snnsim.execution import single_threaded_blas
 from snnsim.losses import make_loss
 from snnsim.regularizers import Penalties
 from snnsim.spec import LossChoice, OptimizerChoice
@@ -99,6 +101,15 @@ def milliseconds(task: Callable[[], object], repeats: int) -> dict[str, float]:
     }
 
 
+def sgemm_rate(repeats: int) -> float:
+    """Return what one core makes of a matrix product, in GFLOP/s: the median."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=shape).astype(np.float32) for shape in ((400, 256), (256, 256)))
+    with single_threaded_blas():
+        times = milliseconds(lambda: np.dot(a, b), 20 * repeats)
+    return round(2e-6 * 400 * 256 * 256 / times["median_ms"], 1)
+
+
 def measure(name: str, threads: int, repeats: int) -> dict[str, object]:
     """Return times and firing rates of a workload for a number of threads."""
     workload = WORKLOADS[name]
@@ -142,6 +153,7 @@ def main() -> None:
     result = {
         "snnsim": snnsim.__version__,
         "numpy": np.__version__,
+        "sgemm_gflops": sgemm_rate(options.repeats),
         "machine": platform.processor() or platform.machine(),
         "runs": [measure(options.network, threads, options.repeats) for threads in options.threads],
     }
