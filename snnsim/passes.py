@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,34 +60,51 @@ class Plan:
             weights, back_weights = last.step_weights(steps), last.step_weights(steps, cut)
         return cls(layers, steps, stem, weights, back_weights)
 
-    @property
+    @cached_property
     def readout(self) -> StepReadout:
         """How step logits become logits."""
         return step_readout(self.layers[-1])
 
-    @property
+    @cached_property
     def begin(self) -> int:
         """The first layer that a micro-batch runs itself."""
         return 0 if self.stem is None else self.stem + 1
 
-    @property
+    @cached_property
     def over_time(self) -> bool:
         """Whether a micro-batch runs anything over time: not where the readout follows the stem, all one product."""
         return self.begin < self.end or self.weighted is not None
 
-    @property
+    @cached_property
     def weighted(self) -> Affine | None:
         """The layer with weights that takes its input summed over time, unless that is the stem, or there is none."""
         layer = self.layers[self.end] if self.end < len(self.layers) - 1 else None
         return layer if isinstance(layer, Affine) else None
 
-    @property
+    @cached_property
     def end(self) -> int:
         """One past the last layer that runs step by step."""
         count = len(self.layers)
         if self.step_weights is None:
             return count
         return count - 1 if self.stem == count - 2 else count - 2
+
+    @cached_property
+    def lowest(self) -> int:
+        """The lowest layer that a gradient reaches: below the first with parameters nobody needs one."""
+        return self.begin if self.stem is not None else next(k.index for k in self.layers if k.parameters)
+
+    @cached_property
+    def compact_below(self) -> dict[int, FiringNeurons]:
+        """Firing layers whose surrogate has compact support, by the next layer with weights above them."""
+        found: dict[int, FiringNeurons] = {}
+        below: Layer | None = None
+        for layer in self.layers:
+            if isinstance(layer, Affine) and isinstance(below, FiringNeurons) and below.firing.surrogate.compact:
+                found[layer.index] = below
+            if isinstance(layer, Affine | FiringNeurons):
+                below = layer
+        return found
 
 
 @dataclass(eq=False)
@@ -145,12 +163,10 @@ def backward(
     Returns the deltas of the stem's currents, summed over time [M, N], where the plan has a stem.
     """
     stop = len(plan.layers) if plan.step_weights is None else plan.end + (plan.end < len(plan.layers) - 1)
-    # Below the first layer with parameters nobody needs a gradient.
-    lowest = plan.begin if plan.stem is not None else _first_with_parameters(plan.layers)
-    for layer in reversed(plan.layers[lowest:stop]):
-        needs_inputs = layer.index > lowest or plan.stem is not None
-        if needs_inputs and isinstance(layer, Affine) and gradient.weights is None:
-            _say_where_needed(plan.layers, layer, micro)
+    for layer in reversed(plan.layers[plan.lowest : stop]):
+        needs_inputs = layer.index > plan.lowest or plan.stem is not None
+        if needs_inputs and layer.index in plan.compact_below and gradient.weights is None:
+            _say_where_needed(plan, layer.index, micro)
         passed = layer.backward(gradient, micro, gradients[layer.index], needs_inputs)
         if passed is None:
             return None
@@ -160,19 +176,16 @@ def backward(
     return gradient.over_constant().values[:, 0]
 
 
-def _say_where_needed(layers: Sequence[Layer], above: Affine, micro: MicroBatch) -> None:
+def _say_where_needed(plan: Plan, above: int, micro: MicroBatch) -> None:
     """Tell a layer with weights where the neurons below need its input's gradient, if not everywhere."""
-    below = next(
-        (layer for layer in reversed(layers[: above.index]) if isinstance(layer, Affine | FiringNeurons)), None
-    )
-    needed = below.active(micro) if isinstance(below, FiringNeurons) else None
-    if below is None or needed is None:
-        return
-    for between in layers[below.index + 1 : above.index]:
-        needed = between.needed_through(needed, micro)
-        if needed is None:
+    below = plan.compact_below[above]
+    needed = below.active(micro)
+    for between in plan.layers[below.index + 1 : above]:
+        through = between.needed_through(needed, micro)
+        if through is None:
             return
-    micro.needed[above.index] = needed
+        needed = through
+    micro.needed[above] = needed
 
 
 def readout_gradient(
@@ -192,10 +205,6 @@ def readout_gradient(
     if logit_gradient is not None:
         step_gradient = step_gradient + plan.readout.backward(step_logits, logit_gradient)
     return Gradient(np.ascontiguousarray(step_gradient))
-
-
-def _first_with_parameters(layers: Sequence[Layer]) -> int:
-    return next(layer.index for layer in layers if layer.parameters)
 
 
 class WholePass:

@@ -232,14 +232,12 @@ class FiringNeurons(Layer):
             return self._recurrent_rows
         return np.ascontiguousarray(self.parameters["recurrent_weight"])
 
-    def active(self, micro: MicroBatch) -> Events | None:
-        """Return where the surrogate's derivative is not zero; None unless it has compact support.
+    def active(self, micro: MicroBatch) -> Events:
+        """Return where the surrogate's derivative is not zero, of use where it has compact support.
 
         Nowhere else does the gradient of a spike matter (cf. Perez-Nieves & Goodman, NeurIPS 2021, arXiv:2105.08810,
         who leave out what is small; here nothing that counts is left out).
         """
-        if not self.firing.surrogate.compact:
-            return None
         membrane = micro.saved[self.index][0]
         count, steps, n = membrane.shape
         values = self.values
