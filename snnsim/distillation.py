@@ -5,8 +5,9 @@ Methods take float64 student logits ``z`` [M, K] (or step logits ``Z`` [M, T, K]
 A teacher never gets a gradient.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +30,7 @@ from snnsim.losses import (
 Terms = tuple[Float64Array, Float64Array]
 
 
-class Method(Protocol):
+class Method(ABC):
     """A way to compare a student with its teacher.
 
     Attributes
@@ -38,14 +39,12 @@ class Method(Protocol):
         Whether it takes step logits.
     complete
         Whether it holds the labels' term itself; other methods stand beside an ordinary loss.
-    needs_teacher
-        Whether it looks at a teacher's logits.
     """
 
-    per_step: bool
-    complete: bool
-    needs_teacher: bool
+    per_step: ClassVar[bool] = False
+    complete: ClassVar[bool] = False
 
+    @abstractmethod
     def __call__(self, z: Float64Array, teacher: Float64Array, labels: Labels) -> Terms:
         """Return the samples' terms and the gradient of each with respect to ``z``."""
 
@@ -55,10 +54,13 @@ class Distillation(Loss):
 
     name = "distill"
 
-    def __init__(self, of_labels: Loss, method: Method, alpha: float, teacher: FloatArray | None = None) -> None:
+    def __init__(
+        self, of_labels: Loss, method: Method, alpha: float, *, needs_teacher: bool, teacher: FloatArray | None = None
+    ) -> None:
         self.of_labels = of_labels
         self.method = method
         self.alpha = alpha
+        self.needs_teacher = needs_teacher
         self.teacher = teacher
         self.per_step = method.per_step
         self.needs_spikes = of_labels.needs_spikes
@@ -66,7 +68,7 @@ class Distillation(Loss):
 
     def taught(self, teacher: FloatArray | None) -> "Distillation":
         """Return this loss for a batch, of which the teacher's logits are ``teacher`` [B, K]."""
-        return Distillation(self.of_labels, self.method, self.alpha, teacher)
+        return Distillation(self.of_labels, self.method, self.alpha, needs_teacher=self.needs_teacher, teacher=teacher)
 
     def for_samples(self, part: slice) -> "Distillation":
         """Return this loss for some of the batch's samples."""
@@ -74,7 +76,7 @@ class Distillation(Loss):
 
     def __call__(self, z: Float64Array, targets: Targets, steps: int) -> Terms:
         """Return terms and gradient of the samples whose teacher's logits this loss holds."""
-        assert self.teacher is not None or not self.method.needs_teacher
+        assert self.teacher is not None or not self.needs_teacher
         theirs = np.zeros((z.shape[0], z.shape[-1])) if self.teacher is None else self.teacher.astype(np.float64)
         terms, gradient = self.method(z, theirs, np.asarray(targets, np.int64))
         if self.method.complete:
@@ -107,10 +109,10 @@ def make_distillation(options: spec.Distill, of_labels: Loss) -> Distillation:
         raise InputError(f"goes with cross_entropy or step_cross_entropy (got {of_labels.name})", ("train", "loss"))
     smoothing = of_labels.label_smoothing
     if method.per_step:
-        return Distillation(StepSoftmaxCrossEntropy(smoothing), method, options.alpha)
-    if of_labels.per_step:
+        of_labels = StepSoftmaxCrossEntropy(smoothing)
+    elif of_labels.per_step:
         raise InputError("compares each step, but distillation the logits: take cross_entropy", ("train", "loss"))
-    return Distillation(of_labels, method, options.alpha)
+    return Distillation(of_labels, method, options.alpha, needs_teacher=options.needs_teacher)
 
 
 def _method(options: spec.Distill) -> Method:
@@ -137,7 +139,7 @@ def checked_teacher(given: ArrayLike | None, batch: int, outputs: int, loss: Los
     InputError
         Missing, not asked for, of another shape, or not finite.
     """
-    if not isinstance(loss, Distillation) or not loss.method.needs_teacher:
+    if not isinstance(loss, Distillation) or not loss.needs_teacher:
         if given is not None:
             raise InputError("teacher_logits: this loss takes none")
         return None
@@ -166,7 +168,7 @@ def softened_divergence(
 
 
 @dataclass(frozen=True)
-class HeterogeneousTemperatures:
+class HeterogeneousTemperatures(Method):
     """``c * KL(softmax(z_t / tau_t) || softmax(z_s / tau_s))``, with a temperature for each of the two networks.
 
     Equal temperatures with ``c = tau^2`` are conventional distillation (Hinton et al. 2015, arXiv:1503.02531). A
@@ -177,9 +179,6 @@ class HeterogeneousTemperatures:
     teacher_temperature: float
     student_temperature: float
     scale: str
-    per_step = False
-    complete = False
-    needs_teacher = True
 
     @property
     def factor(self) -> float:
@@ -194,7 +193,7 @@ class HeterogeneousTemperatures:
 
 
 @dataclass(frozen=True)
-class LogitStandardisation:
+class LogitStandardisation(Method):
     """``tau^2 KL`` of logits that are first standardised over the classes (Sun et al., CVPR 2024, arXiv:2403.01427).
 
     ``ddof`` and ``eps`` as in ``(z - mean) / (std + eps)``. Logits that are all equal standardise to zero and get no
@@ -204,9 +203,6 @@ class LogitStandardisation:
     temperature: float
     ddof: int
     eps: float
-    per_step = False
-    complete = False
-    needs_teacher = True
 
     def __call__(self, z: Float64Array, teacher: Float64Array, labels: Labels) -> Terms:
         """Return terms and gradient."""
@@ -228,15 +224,12 @@ class LogitStandardisation:
 
 
 @dataclass(frozen=True)
-class Decoupled:
+class Decoupled(Method):
     """``tau^2 (alpha TCKD + beta NCKD)``: target against rest, and the rest among itself (Zhao et al., CVPR 2022)."""
 
     temperature: float
     alpha: float
     beta: float
-    per_step = False
-    complete = False
-    needs_teacher = True
 
     def __call__(self, z: Float64Array, teacher: Float64Array, labels: Labels) -> Terms:
         """Return terms and gradient."""
@@ -274,7 +267,7 @@ def _log_sigmoid(x: Float64Array) -> Float64Array:
 
 
 @dataclass(frozen=True)
-class PerStep:
+class PerStep(Method):
     """Mean over the steps of ``(1 - alpha) CE(Z[t], y) + alpha KL_tau(teacher, Z[t]) - entropy H(softmax(Z[t]))``.
 
     Each step's logits learn from labels and teacher (arXiv:2501.15925); the entropy term keeps the student from being
@@ -286,7 +279,6 @@ class PerStep:
     entropy: float
     per_step = True
     complete = True
-    needs_teacher = True
 
     def __call__(self, z: Float64Array, teacher: Float64Array, labels: Labels) -> Terms:
         """Return terms and gradient for step logits [M, T, K]."""
@@ -304,7 +296,7 @@ class PerStep:
 
 
 @dataclass(frozen=True)
-class TemporalSelf:
+class TemporalSelf(Method):
     """Mean over the steps of ``KL_tau(target, Z[t])``: the student's own mean over its correct steps is the teacher.
 
     The target has no gradient; a sample without a correct step has no term (arXiv:2501.15925).
@@ -312,8 +304,6 @@ class TemporalSelf:
 
     temperature: float
     per_step = True
-    complete = False
-    needs_teacher = False
 
     def __call__(self, z: Float64Array, teacher: Float64Array, labels: Labels) -> Terms:
         """Return terms and gradient for step logits [M, T, K]; ``teacher`` is not looked at."""
@@ -327,7 +317,7 @@ class TemporalSelf:
 
 
 @dataclass(frozen=True)
-class HeadTail:
+class HeadTail(Method):
     """``tau^2 (w_h KL(p || q) + w_t KL(q || p))``: forward where the teacher is sure, backward for its tail.
 
     The head are the teacher's likeliest classes up to a cumulative probability of 0.5, at least one. The weights are
@@ -336,9 +326,6 @@ class HeadTail:
     """
 
     temperature: float
-    per_step = False
-    complete = False
-    needs_teacher = True
 
     def __call__(self, z: Float64Array, teacher: Float64Array, labels: Labels) -> Terms:
         """Return terms and gradient."""

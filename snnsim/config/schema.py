@@ -25,7 +25,6 @@ DatasetName = Literal["digits", "mnist", "fashion-mnist", "nmnist", "shd", "yin-
 DATASET_NAMES: tuple[str, ...] = get_args(DatasetName)
 
 FilePath = Annotated[str, Field(min_length=1)]
-NEURONS = ("lif", "if", "cuba_lif", "alif", "li")
 SOURCES = ("name", "npz", "events", "yin-yang", "randman")
 
 
@@ -199,7 +198,7 @@ class Config(Spec):
         teacher = self.teacher
         assert teacher is not None
         assert teacher.network is not None
-        spikes = any(layer.name in NEURONS for layer in teacher.network)
+        spikes = any(layer.has_state for layer in teacher.network)
         as_they_are = EncoderChoice.of({"direct": {"num_steps": 1}})
         seen = self.encoder if spikes or self.encoder.events is not None else as_they_are
         changed = {"network": teacher.network, "train": teacher.train, "encoder": teacher.encoder or seen}

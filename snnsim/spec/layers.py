@@ -329,3 +329,8 @@ class LayerChoice(Choice):
     flatten: Flatten | None = None
     relu: Relu | None = None
     dropout: Dropout | None = None
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the layer carries something from step to step; a network without such layers is an ANN."""
+        return isinstance(self.options, _Firing | _Leaky)

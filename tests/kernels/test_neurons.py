@@ -299,6 +299,7 @@ def test_backpropagate(
         # To what is there, the gradients are added; alpha has none where there is no synaptic current.
         added = learned - 5
         scale = tolerance * steps * samples * (1 + np.abs(membrane).max())
+        # float32 deltas against float64 ones; the scale grows with how many are summed.
         np.testing.assert_allclose(added[0::2], expected_values[0::2], rtol=1e-4, atol=scale)
         np.testing.assert_allclose(added[1], expected_values[1] if cell.alpha.size else 0, rtol=1e-4, atol=scale)
 
@@ -355,6 +356,7 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
         earlier, more = back(0, border, begun, carried)
         assert_same_bits(earlier, whole[:, :border])
         learned = learned + more
+    # Sums of float32 deltas, taken in another order in two stretches than in one.
     np.testing.assert_allclose(learned, expected, rtol=1e-4, atol=1e-4 * (1 + np.abs(expected).max()))
 
 
