@@ -21,6 +21,7 @@ from .new import new
 from .predict import predict
 from .run import run
 from .schema import schema
+from .sweep import sweep
 from .validate import validate
 
 DONE, OUR_FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -60,7 +61,7 @@ def snnsim(state: _State, debug: bool) -> None:
     state.debug = debug
 
 
-for _command in (run, evaluate, predict, describe, validate, schema, new, data):
+for _command in (run, evaluate, predict, describe, validate, sweep, schema, new, data):
     snnsim.add_command(_command)
 
 

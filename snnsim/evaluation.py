@@ -55,6 +55,11 @@ class Evaluation:
         totals = self.totals
         return (totals["acs"] + totals["macs"]) / self.samples
 
+    @property
+    def logit_range(self) -> float:
+        """The distance from a sample's smallest logit to its largest, mean over the samples."""
+        return float(np.ptp(self.logits, axis=1).mean(dtype=np.float64))
+
     def summary(self) -> dict[str, Any]:
         """Return the fields of ``summary.json`` under ``test``."""
         totals = self.totals
@@ -67,6 +72,7 @@ class Evaluation:
             "spikes_per_sample": self.spikes_per_sample,
             "input_events": self.input_events,
             "synops_per_sample": self.synops_per_sample,
+            "logit_range": self.logit_range,
             **{name: totals[name] for name in COUNTERS if name != "spikes"},
         }
 

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 # Half of a 2 MiB cache, in bytes: what one micro-batch's widest membrane trace and delta may take. A constant, since
 # results must not depend on the machine's size.
 CACHE_BYTES = 1 << 20
-MOST_SAMPLES = 16
+MOST_SAMPLES = 32
 
 # Below so many samples the interpreter's own time shows; they may take an L3 cache then.
 FEW_SAMPLES = 4
@@ -28,7 +28,7 @@ SLOTS = 4
 
 
 def micro_batch_size(widest: int, steps: int) -> int:
-    """Return how many samples a worker carries at once: a power of two up to 16, from shapes alone."""
+    """Return how many samples a worker carries at once: a power of two up to 32, from shapes alone."""
     size = MOST_SAMPLES
     while size > 1 and size * steps * widest * 8 > (CACHE_BYTES if size > FEW_SAMPLES else FEW_BYTES):
         size //= 2

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,9 @@ from pydantic import ValidationError
 from snnsim.config.overrides import Override, apply
 from snnsim.config.reader import Document, Place, read
 from snnsim.config.schema import Config
+from snnsim.config.sources import find, ready_names, text_of
 from snnsim.errors import ConfigError, InputError, key_name
-from snnsim.spec import Fault, faults, nearest, show
-
-MAX_BYTES = 16 * 2**20
+from snnsim.spec import Fault, faults, show
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +107,7 @@ def load(name_or_path: str | os.PathLike[str], overrides: Sequence[str] = ()) ->
     """
     shown = os.fspath(name_or_path)
     source = find_config(shown)
-    text = _text(source, shown)
+    text = text_of(source, shown)
     name = source.name
     document = read(text)
     if not document.faults and document.data is None:
@@ -172,56 +170,9 @@ def _in_order(document: Document, origin: _Origin, found: list[Fault]) -> list[s
 
 def config_names() -> list[str]:
     """Return the names of the ready configurations, sorted."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in _ready() if entry.name.endswith(".yaml"))
+    return ready_names()
 
 
 def find_config(name_or_path: str) -> Traversable:
-    """Return the ready configuration of a name, or the file of a path.
-
-    Raises
-    ------
-    ConfigError
-        There is neither; says what was probably meant.
-    """
-    for entry in _ready():
-        if entry.name == f"{name_or_path}.yaml":
-            return entry
-    path = Path(name_or_path)
-    if not name_or_path:
-        raise ConfigError([f"an empty name; the ready configurations are {', '.join(config_names())}"])
-    try:
-        if path.is_file():
-            return path
-        is_folder = path.is_dir()
-    except (OSError, ValueError) as error:  # a name too long, or with a character that no file can have
-        raise ConfigError([f"{show(name_or_path)}: cannot be a file's name ({_reason(error)})"]) from None
-    if is_folder:
-        hint = f"; the run in it was made from {path / 'config.yaml'}" if (path / "config.yaml").is_file() else ""
-        raise ConfigError([f"{name_or_path}: is a folder, not a configuration{hint}"])
-    if path.suffix in (".yaml", ".yml") or path.name != name_or_path:
-        ready = f"; the ready one is called {path.stem!r}" if path.stem in config_names() else ""
-        raise ConfigError([f"{name_or_path}: no such file{ready}"])
-    hint = nearest(name_or_path, config_names())
-    raise ConfigError([f"{name_or_path}: no such file, and no ready configuration of that name{hint}"])
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _ready() -> list[Traversable]:
-    return list(resources.files("snnsim.models").iterdir())
-
-
-def _text(source: Traversable, shown: str) -> str:
-    try:
-        with source.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError([f"{shown}: cannot be read ({_reason(error)})"]) from None
-    if len(content) > MAX_BYTES:
-        raise ConfigError([f"{shown}: too large for a configuration (over {MAX_BYTES >> 20} MiB)"])
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{shown}: not a text file in UTF-8 (at byte {error.start})"]) from None
+    """Return the ready configuration of a name, or the file of a path; see `sources.find`."""
+    return find(name_or_path)

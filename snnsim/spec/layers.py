@@ -334,3 +334,8 @@ class LayerChoice(Choice):
     def has_state(self) -> bool:
         """Whether the layer carries something from step to step; a network without such layers is an ANN."""
         return isinstance(self.options, _Firing | _Leaky)
+
+    @property
+    def fires(self) -> bool:
+        """Whether the layer emits spikes."""
+        return isinstance(self.options, _Firing)

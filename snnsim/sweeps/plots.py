@@ -1,0 +1,127 @@
+"""The figures of a comparison, each method with a colour and a marker of its own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from snnsim import plot_style as style
+from snnsim.sweeps.results import Comparison, SettingResult
+
+COLOURS = (style.GREY, style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.PURPLE, style.SKY, style.INK)
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*")
+
+# A result that is further from the best than this share of the spread of the better half would hide the rest.
+TAIL = 3.0
+
+
+@style.styled
+def pareto_front(comparison: Comparison) -> Figure:
+    """Draw mean test accuracy against spikes and against SynOps, with standard deviations, and both fronts."""
+    figure = style.figure_of(5.6)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, measure, title in ((left, "spikes", "Spikes"), (right, "synops", "SynOps")):
+        for method, results in by_method(comparison.results).items():
+            across = [result.mean(measure) for result in results]
+            up = [result.mean("accuracy") for result in results]
+            axes.errorbar(
+                [mean.mean for mean in across],
+                [100 * mean.mean for mean in up],
+                xerr=[mean.deviation for mean in across],
+                yerr=[100 * mean.deviation for mean in up],
+                linestyle="",
+                elinewidth=0.5,
+                ecolor=style.RULE,
+                label=method,
+                **_look(comparison, method),
+            )
+        front = comparison.front(measure)
+        axes.plot(
+            [result.mean(measure).mean for result in front],
+            [100 * result.mean("accuracy").mean for result in front],
+            color=style.INK,
+            linewidth=0.9,
+            drawstyle="steps-post",
+            zorder=1,
+            label="Pareto front",
+        )
+        axes.set_title(f"Pareto front: accuracy against {title}")
+        axes.set_xlabel(f"{title} per test sample")
+        _counts(axes)
+    left.set_ylabel("test accuracy (%)")
+    left.set_ylim(*_accuracy_limits(comparison.results))
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@style.styled
+def logit_ranges(comparison: Comparison) -> Figure:
+    """Draw spikes against the logits' range: what asks for smaller logits, asks for fewer spikes."""
+    figure = style.figure_of(4.6, style.SQUARE)
+    axes = figure.add_subplot()
+    for method, results in by_method(comparison.results).items():
+        ranges = [result.mean("logit_range").mean for result in results]
+        spikes = [result.mean("spikes").mean for result in results]
+        axes.plot(ranges, spikes, linestyle="", label=method, **_look(comparison, method))
+    axes.set_title("Spikes against the range of the logits")
+    axes.set_xlabel("largest minus smallest logit of a test sample, mean")
+    axes.set_ylabel("spikes per test sample")
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+@style.styled
+def layer_spikes(chosen: Mapping[str, SettingResult]) -> Figure:
+    """Draw each layer's mean spikes per test sample, a bar a method, for its chosen setting."""
+    names = list(dict.fromkeys(name for result in chosen.values() for name in result.layer_means()))
+    figure = style.figure_of(1.5 + 0.34 * len(chosen))
+    axes = figure.add_subplot()
+    methods = list(chosen)[::-1]
+    before = [0.0] * len(methods)
+    shades = (style.BLUE, style.SKY, style.ORANGE, style.GREEN, style.PURPLE, style.VERMILLION)
+    for place, name in enumerate(names):
+        counts = [chosen[method].layer_means().get(name, 0.0) for method in methods]
+        axes.barh(methods, counts, left=before, color=shades[place % len(shades)], label=f"layer {name}", height=0.7)
+        before = [sofar + count for sofar, count in zip(before, counts, strict=True)]
+    axes.set_title("Spikes per layer, most accurate setting of each method in validation")
+    axes.set_xlabel("spikes per test sample")
+    axes.grid(axis="x")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def by_method(results: Sequence[SettingResult]) -> dict[str, list[SettingResult]]:
+    """Group settings by method, in their order."""
+    grouped: dict[str, list[SettingResult]] = {}
+    for result in results:
+        grouped.setdefault(result.setting.method, []).append(result)
+    return grouped
+
+
+def _look(comparison: Comparison, method: str) -> dict[str, Any]:
+    place = list(comparison.sweep.methods).index(method)
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "markersize": 5.5,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.5,
+    }
+
+
+def _counts(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _accuracy_limits(results: Sequence[SettingResult]) -> tuple[float, float]:
+    """Return limits in percent that leave out far-off settings, which would press all others together."""
+    means = sorted(100 * result.mean("accuracy").mean for result in results)
+    top, middle = means[-1], means[len(means) // 2]
+    spread = max(top - middle, 0.05)
+    return max(means[0] - 0.2 * spread, top - 2 * TAIL * spread), top + spread

@@ -1,0 +1,127 @@
+"""From a sweep to its trials: which run, with which configuration, in which folder."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snnsim.config import Config, LoadedConfig, from_mapping, load
+from snnsim.errors import ConfigError, InputError
+from snnsim.sweeps.language import LoadedSweep, Overrides, merged
+
+# The temperatures' names in `distill.scale`; and keys that say nothing without the one above.
+_SYMBOLS = {"teacher_temperature": "tt", "student_temperature": "ts"}
+_MANY_HAVE = ("weight", "temperature")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A method at one of its settings: its label says what varies, and is empty where nothing does."""
+
+    method: str
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One run: a setting with a seed."""
+
+    setting: Setting
+    seed: int
+    loaded: LoadedConfig
+    folder: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The runs of a sweep: teachers first, once each, then the trials that learn from them."""
+
+    teachers: tuple[tuple[LoadedConfig, Path], ...]
+    trials: tuple[Trial, ...]
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Every setting once, in the order of the sweep file."""
+        return list(dict.fromkeys(trial.setting for trial in self.trials))
+
+
+def plan(loaded: LoadedSweep, out: Path) -> Plan:
+    """Lay out a sweep's runs in ``out``.
+
+    Trials with a teacher that is still to be trained share it, where its configuration is the same: it is a run of
+    its own. A setting that is the same as an earlier one (equal temperatures in a grid) is left out.
+
+    Raises
+    ------
+    ConfigError
+        A setting that is no valid configuration; says of which method.
+    """
+    sweep = loaded.sweep
+    teachers: dict[Path, LoadedConfig] = {}
+    trials: list[Trial] = []
+    seen: set[str] = set()
+    folders: dict[str, Setting] = {}
+    for setting, overrides in _settings(loaded):
+        first = _load(loaded, setting, overrides, sweep.seeds[0])
+        same = json.dumps(first.config.resolved(), sort_keys=True)
+        if same in seen:
+            continue
+        seen.add(same)
+        place = "/".join(filter(None, (_slug(setting.method), _slug(setting.label))))
+        if folders.setdefault(place, setting) != setting:
+            raise ConfigError(
+                [f"{loaded.shown}: methods.{setting.method}: two settings would share the folder {place}"]
+            )
+        for seed in sweep.seeds:
+            config = _load(loaded, setting, overrides, seed)
+            if config.config.teacher is not None and config.config.teacher.network is not None:
+                teacher = config.config.of_teacher()
+                folder = out / "teachers" / f"seed-{seed}-{_digest(teacher)}"
+                teachers.setdefault(folder, from_mapping(teacher.resolved(), (), f"{config.name}-teacher.yaml"))
+                config = _load(loaded, setting, {**overrides, "teacher": {"run": str(folder)}}, seed)
+            trials.append(Trial(setting, seed, config, out / "runs" / place / f"seed-{seed}"))
+    return Plan(tuple((teacher, folder) for folder, teacher in teachers.items()), tuple(trials))
+
+
+def _settings(loaded: LoadedSweep) -> Iterator[tuple[Setting, Overrides]]:
+    for name, method in loaded.sweep.methods.items():
+        for varying in method.settings():
+            yield Setting(name, _label(varying)), merged(loaded.sweep.set, method.set, varying)
+
+
+def _load(loaded: LoadedSweep, setting: Setting, overrides: Overrides, seed: int) -> LoadedConfig:
+    # JSON is YAML: what the file said arrives as it stood there.
+    words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in {**overrides, "seed": seed}.items()]
+    try:
+        return load(loaded.sweep.base, words)
+    except InputError as error:
+        said = str(error).splitlines()
+        raise ConfigError([f"{loaded.shown}: methods.{setting.method}: {line}" for line in said]) from None
+
+
+def _label(varying: Mapping[str, Any]) -> str:
+    """Say what a setting is: ``tt=8, ts=1``, ``spike_l1.weight=0.001``."""
+    return ", ".join(f"{_short(key)}={_value(value)}" for key, value in varying.items())
+
+
+def _short(key: str) -> str:
+    parts = [part for part in key.split(".") if not part.isdecimal()]
+    last = _SYMBOLS.get(parts[-1], parts[-1])
+    return f"{parts[-2]}.{last}" if last in _MANY_HAVE and len(parts) > 1 else last
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False).replace('"', "")
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")
+
+
+def _digest(config: Config) -> str:
+    return hashlib.sha256(json.dumps(config.resolved(), sort_keys=True).encode()).hexdigest()[:8]
