@@ -67,8 +67,8 @@ def _about(loaded: LoadedSweep, comparison: Comparison) -> str:
     return (
         f"Configuration `{sweep.base}`, seeds {seeds}; mean ± standard deviation over the seeds, on the test set."
         f"{taught} Settings are chosen on validation data alone. The reference is the most accurate setting of"
-        f" *{sweep.against}*: {named(reference)}. Of each method the table shows the most accurate setting and, where it is another, the"
-        f" *lightest*: the one with the fewest SynOps among those whose validation accuracy {gain}. "
+        f" *{sweep.against}*: {named(reference)}. Of each method the table shows the most accurate setting and, where"
+        f" it is another, the *lightest*: the one with the fewest SynOps among those whose validation accuracy {gain}. "
         "Gains in accuracy are means of differences between runs of the same seed."
     )
 

@@ -4,11 +4,12 @@ import csv
 import io
 import json
 import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from snnsim.errors import InputError
 from snnsim.sweeps.language import Sweep
@@ -58,7 +59,7 @@ class Mean:
     @classmethod
     def of(cls, values: Sequence[float]) -> "Mean":
         """Average."""
-        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else math.nan)
+        return cls(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class SettingResult:
 
     def layer_means(self) -> dict[str, float]:
         """Average each firing layer's spikes over the seeds."""
-        return {name: statistics.fmean(run.layers[name] for run in self.runs) for name in self.runs[0].layers}
+        return {name: float(np.mean([run.layers[name] for run in self.runs])) for name in self.runs[0].layers}
 
     def gain(self, other: "SettingResult", measure: str) -> Mean:
         """Average the difference to another setting, seed by seed."""
