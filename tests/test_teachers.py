@@ -217,9 +217,10 @@ def test_bad_teachers(tmp_path: Path) -> None:
         run_small(tmp_path, f"teacher={{run: {tmp_path / 'three.npz'}}}", KD, name="three")
 
 
-def test_the_resolved_configuration_runs_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("distill", [KD, "distill={method: decoupled}", "distill={method: per_step}"])
+def test_the_resolved_configuration_runs_again(tmp_path: Path, distill: str) -> None:
     """The stored configuration of a distilled run gives the same run."""
-    first = run_small(tmp_path, ANN, KD, name="first")
+    first = run_small(tmp_path, ANN, distill, name="first")
     run_experiment(load(str(first / "config.yaml")), tmp_path / "second")
     assert weights(tmp_path / "second") == weights(first)
     stored = json.loads((first / "summary.json").read_text())

@@ -1,6 +1,6 @@
 """What distillation can be told: temperatures, weight, and other ways to compare a student with its teacher."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -81,15 +81,22 @@ class Distill(Spec):
 
     @model_validator(mode="after")
     def _of_one_method(self) -> "Distill":
-        if self.method is None:
-            return self
-        unused = {"scale", *(f"{when}{who}_temperature" for when in ("", "final_") for who in ("teacher", "student"))}
-        if self.method.name == "per_step":
-            unused.add("alpha")
-        given = sorted(unused & self.model_fields_set)
-        if given:
+        given = sorted(self._unused & self.model_fields_set)
+        if given and self.method is not None:
             raise rule(f"method {self.method.name} has options of its own in place of {', '.join(given)}")
         return self
+
+    @property
+    def _unused(self) -> set[str]:
+        """Keys that the method does not look at."""
+        if self.method is None:
+            return set()
+        unused = {"scale", *(f"{when}{who}_temperature" for when in ("", "final_") for who in ("teacher", "student"))}
+        return unused | {"alpha"} if self.method.name == "per_step" else unused
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain data; keys that the method does not look at are left out, so that it can be read again."""
+        return {key: value for key, value in super().resolved().items() if key not in self._unused}
 
     @property
     def needs_teacher(self) -> bool:
