@@ -76,7 +76,7 @@ class Distillation(Loss):
 
     def __call__(self, z: Float64Array, targets: Targets, steps: int) -> Terms:
         """Return terms and gradient of the samples whose teacher's logits this loss holds."""
-        assert self.teacher is not None or not self.needs_teacher
+        assert self.teacher is not None or not self.needs_teacher or self.alpha == 0
         theirs = np.zeros((z.shape[0], z.shape[-1])) if self.teacher is None else self.teacher.astype(np.float64)
         terms, gradient = self.method(z, theirs, np.asarray(targets, np.int64))
         if self.method.complete:
@@ -116,7 +116,7 @@ def make_distillation(options: spec.Distill, of_labels: Loss) -> Distillation:
 
 
 def _method(options: spec.Distill) -> Method:
-    if options.method is None:
+    if options.method is None or options.features is not None:
         return HeterogeneousTemperatures(options.teacher_temperature, options.student_temperature, options.scale)
     chosen = options.method.options
     if isinstance(chosen, spec.LogitStandardisation):
@@ -132,7 +132,7 @@ def _method(options: spec.Distill) -> Method:
 
 
 def checked_teacher(given: ArrayLike | None, batch: int, outputs: int, loss: Loss) -> FloatArray | None:
-    """Check a teacher's logits for a batch, [B, K].
+    """Check a teacher's logits for a batch, [B, K]; where they have no weight they may be missing.
 
     Raises
     ------
@@ -142,6 +142,8 @@ def checked_teacher(given: ArrayLike | None, batch: int, outputs: int, loss: Los
     if not isinstance(loss, Distillation) or not loss.needs_teacher:
         if given is not None:
             raise InputError("teacher_logits: this loss takes none")
+        return None
+    if given is None and loss.alpha == 0:
         return None
     if given is None:
         raise InputError(f"teacher_logits: distillation needs the teacher's logits, [{batch}, {outputs}]")

@@ -28,6 +28,8 @@ from snnsim.passes import (
     fan_outs,
     forward,
     hidden_firing,
+    mean_output,
+    run_layers,
     spike_fan_out,
 )
 from snnsim.regularizers import HiddenSpikes, Penalties
@@ -142,7 +144,9 @@ class Engine:
             else:
                 result = WholePass(plan, signal, micro)
             part = slice(start, stop)
-            terms[part], gradients = self._loss(result, targets[part], loss.for_samples(part), penalties, batch, micro)
+            terms[part], gradients = self._loss(
+                result, targets[part], loss.for_samples(part), penalties.for_samples(part), batch, micro
+            )
             if classifies:
                 correct[part] = loss.answers(result.logits, result.step_logits) == targets[part]
             spikes[part] = result.spikes
@@ -155,9 +159,9 @@ class Engine:
             deltas = np.empty((0 if stem is None else batch.batch, 0 if stem is None else stem.shape[1]), np.float32)
             self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas), resident)
             self._reduce(plan, batch, slots, deltas, threads)
-        named = {
-            f"{layer.index}.{name}": slots[0][layer.index][name] for layer in self.layers for name in layer.parameters
-        }
+            named = {f"{k.index}.{name}": slots[0][k.index][name] for k in self.layers for name in k.parameters}
+            for penalty in penalties.on_spikes:
+                named |= penalty.gradients(_sharing(threads))
         right = int(correct.sum()) if classifies else None
         return BatchStep(float(terms.sum() / batch.batch), named, right, int(spikes.sum()))
 
@@ -206,6 +210,25 @@ class Engine:
                 sum_ += gradient * scale
         micro.extra = {layer.index: sum_.astype(np.float32) for layer, sum_ in zip(layers, extra, strict=True)}
         return terms
+
+    def mean_outputs(self, batch: BatchInput, indices: Sequence[int], *, threads: int) -> list[FloatArray]:
+        """Run a batch forwards up to the highest of some layers; return their outputs' means over time, [B, N] each."""
+        for layer in self.layers:
+            layer.prepare()
+        constant = isinstance(batch, ConstantInput)
+        plan = Plan.of(self.layers[: max(indices) + 1], batch.steps, constant=constant, per_step=False)
+        means = [np.empty((batch.batch, self.layers[index].size), np.float32) for index in indices]
+
+        def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> None:
+            signal = batch.signal(start, stop, micro.workspace) if stem is None else Analog(stem[start:stop, None])
+            run = run_layers(plan, signal, micro)
+            for index, mean in zip(indices, means, strict=True):
+                mean[start:stop] = mean_output(self.layers[index], run[index + 1], micro)
+
+        with single_threaded_blas():
+            stem = self._stem(plan, batch, threads)
+            self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), batch.steps)
+        return means
 
     def _prepare(self, batch: BatchInput, *, per_step: bool, cut: int | None = None) -> Plan:
         for layer in self.layers:

@@ -32,7 +32,7 @@ from snnsim.network import Network
 from snnsim.progress import Progress, Silent
 from snnsim.recorded import binning, data_notes, data_summary, settle_steps
 from snnsim.run_directory import Logged, RunDirectory
-from snnsim.teachers import Teacher, stored_logits, trained_teacher
+from snnsim.teachers import Teacher, require_features, stored_logits, trained_teacher
 from snnsim.training.checkpoint import read_checkpoint
 from snnsim.training.trainer import Trained, Trainer
 
@@ -70,8 +70,10 @@ def prepare(loaded: LoadedConfig, data_dir: Path | None = None) -> Prepared:
         dataset = datasets.load(config.data, data_dir, binning(config.encoder), config.targets)
         config = _settled(config, dataset)
         network = build_network(config, dataset.input_shape, dataset.classes)
+        theirs = None
         if config.teacher is not None and config.teacher.network is not None:
-            _of_teacher(config.of_teacher(), dataset)
+            theirs = _of_teacher(config.of_teacher(), dataset)
+        require_features(config, network, theirs)
     except InputError as error:
         raise (loaded.explain(error) if error.path else error) from None
     return Prepared(config, dataset, network)
@@ -256,7 +258,7 @@ def _train_and_test(
         on_epoch=lambda rows: write_text(folder.path / "metrics.csv", _csv(_metrics(dataset), rows)),
         shift=config.data.augment.shift,
         distill=config.distill,
-        teacher=None if teacher is None else teacher.logits,
+        teacher=teacher,
     )
     for note in data_notes(dataset.skipped, [dataset.train, dataset.valid, dataset.test], config.encoder):
         progress.warn(note)

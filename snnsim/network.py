@@ -15,6 +15,7 @@ from snnsim.engine import WHOLE, Engine, logit_factor
 from snnsim.errors import InputError
 from snnsim.events import Events, as_float32
 from snnsim.execution import SLOTS, micro_batch_size, thread_count
+from snnsim.features import given_features
 from snnsim.layers import Dense, FiringNeurons, Flatten, Layer, LeakyIntegrators, Shape, build_layers
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss, Targets, checked_targets
@@ -150,6 +151,8 @@ class Network:
         loss: object = "cross_entropy",
         regularizers: Sequence[object] = (),
         teacher_logits: ArrayLike | None = None,
+        teacher_features: Sequence[ArrayLike] | None = None,
+        regressors: Mapping[str, ArrayLike] | None = None,
         input_coding: str = "events",
         num_steps: int | None = None,
         threads: int | None = None,
@@ -170,7 +173,10 @@ class Network:
             Maps of the network language: ``{"cross_entropy": {}}``, ``[{"spike_l1": {"weight": 1e-4}}]``. The map
             ``{"distill": {"teacher_temperature": 8, ...}}`` weighs the labels' cross entropy against a teacher.
         teacher_logits
-            For ``distill``: the teacher's logits of the batch, [B, K].
+            For ``distill``: the teacher's logits of the batch, [B, K]; with ``alpha`` 0 there need be none.
+        teacher_features, regressors
+            For its method ``features``: an array [B, ...] for each pair of layers, and where its size is not the
+            student's layer's, ``features.<pair>.weight`` (features, neurons) and ``features.<pair>.bias``.
         epoch, samples
             Key the dropout masks, with the network's seed: the samples' numbers [B], by default 0 to B - 1.
         recompute_every
@@ -184,14 +190,15 @@ class Network:
         -------
         loss : float
         gradients : dict
-            Parameter name to an array like the parameter.
+            Parameter name to an array like the parameter, regressors' too.
 
         Raises
         ------
         InputError
             A shape, value or option that does not fit.
         """
-        chosen = taught_loss(parse(TaughtLossChoice, loss, ("loss",)))
+        options = parse(TaughtLossChoice, loss, ("loss",))
+        chosen = taught_loss(options)
         penalties = make_penalties(
             [parse(RegularizerChoice, value, ("regularizers", k)) for k, value in enumerate(regularizers)]
         )
@@ -205,6 +212,9 @@ class Network:
         teacher = checked_teacher(teacher_logits, batch.batch, self.classes, chosen)
         if isinstance(chosen, Distillation):
             chosen = chosen.taught(teacher)
+        pairs = None if options.distill is None else options.distill.features
+        features = given_features(pairs, teacher_features, regressors, self.layers, batch.batch)
+        penalties = penalties if features is None else penalties.beside(features)
         step = self.train_step(batch, targets, chosen, penalties, threads=threads, segments=segments)
         return step.loss, {name: array.copy("K") for name, array in step.gradients.items()}
 
@@ -245,6 +255,12 @@ class Network:
             segments=segments,
         )
         return join(parts, batch.steps)
+
+    def mean_outputs(
+        self, batch: BatchInput, indices: Sequence[int], *, threads: int | None = None
+    ) -> list[FloatArray]:
+        """Return what some layers put out for an encoded batch, averaged over the steps, float32 [B, N] each."""
+        return self._engine.mean_outputs(self._summed(batch), indices, threads=thread_count(threads))
 
     def loss_input(self, loss: Loss, z: FloatArray, steps: int) -> NDArray[np.float64]:
         """Return logits (or step logits) as a loss takes them: a rate readout's are counts over T."""

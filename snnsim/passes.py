@@ -227,9 +227,7 @@ class WholePass:
 
     def neuron_spikes(self, layer: Layer) -> NDArray[np.int64]:
         """Return how often each neuron of a firing layer fired, int64 [M, N]."""
-        counts = np.zeros((self._micro.samples, layer.size), np.int64)
-        add_neuron_spikes(self._result.inputs[layer.index + 1], counts)
-        return counts
+        return neuron_spikes(layer, self._result.inputs[layer.index + 1], self._micro.samples)
 
     def backward(
         self,
@@ -259,6 +257,20 @@ def add_neuron_spikes(output: Signal, counts: NDArray[np.int64]) -> None:
     """Add how often each neuron fired to ``counts`` [M, N]."""
     assert isinstance(output, Events)
     propagate.count_events(output.indptr, output.indices, output.num_steps, counts)
+
+
+def neuron_spikes(layer: Layer, output: Signal, samples: int) -> NDArray[np.int64]:
+    """Return how often each neuron of a firing layer fired, int64 [M, N]."""
+    counts = np.zeros((samples, layer.size), np.int64)
+    add_neuron_spikes(output, counts)
+    return counts
+
+
+def mean_output(layer: Layer, output: Signal, micro: MicroBatch) -> FloatArray:
+    """Return a layer's output averaged over the steps, spikes counting 1, float32 [M, N]."""
+    if isinstance(output, Events):
+        return (neuron_spikes(layer, output, micro.samples) / micro.steps).astype(np.float32)
+    return np.asarray(output.values.reshape(micro.samples, -1, layer.size).mean(axis=1))
 
 
 def count(plan: Plan, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch) -> RunCounts:

@@ -4,9 +4,9 @@ Spike penalties look at the hidden firing layers, not at a firing readout. Their
 the same at every step, so it travels as one row per sample and layer.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from snnsim import spec
 
 Float64Array = NDArray[np.float64]
+FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +35,27 @@ class HiddenSpikes:
         return np.asarray(self.counts @ self.fan_out)
 
 
-class SpikePenalty(Protocol):
+class SpikePenalty(ABC):
     """A penalty on hidden spikes."""
 
+    @abstractmethod
     def __call__(self, hidden: Sequence[HiddenSpikes]) -> tuple[Float64Array, list[Float64Array]]:
         """Return the samples' terms [M] and, per hidden layer, each spike's gradient (broadcastable to [M, N])."""
 
+    def for_samples(self, part: slice) -> "SpikePenalty":
+        """Return the penalty of some of a batch's samples: itself, unless it knows more of them than their spikes."""
+        return self
+
+    def gradients(self, run: Callable[..., None]) -> dict[str, FloatArray]:
+        """Return the batch's gradients of what the penalty itself learns, by name; ``run(task, count)`` shares it out.
+
+        Asked for once all samples were penalised.
+        """
+        return {}
+
 
 @dataclass(frozen=True)
-class SpikeL1:
+class SpikeL1(SpikePenalty):
     """``weight * number of hidden spikes``."""
 
     weight: float
@@ -54,7 +67,7 @@ class SpikeL1:
 
 
 @dataclass(frozen=True)
-class SynopPenalty:
+class SynopPenalty(SpikePenalty):
     """``weight * max(0, S - budget)``, S the synapses that a sample's hidden spikes reach.
 
     Spikes weighted by their exact fan-out: Sorbaro et al. 2020, doi:10.3389/fnins.2020.00662.
@@ -71,7 +84,7 @@ class SynopPenalty:
 
 
 @dataclass(frozen=True)
-class RateBound:
+class RateBound(SpikePenalty):
     """``weight * sum over hidden neurons of max(0, sign * (rate - bound))^2``, rate in spikes per step."""
 
     weight: float
@@ -107,6 +120,14 @@ class Penalties:
 
     on_spikes: tuple[SpikePenalty, ...] = ()
     on_logits: tuple[LogitL2, ...] = ()
+
+    def beside(self, penalty: SpikePenalty) -> "Penalties":
+        """Return these and one more."""
+        return replace(self, on_spikes=(*self.on_spikes, penalty))
+
+    def for_samples(self, part: slice) -> "Penalties":
+        """Return the penalties of some of a batch's samples."""
+        return replace(self, on_spikes=tuple(penalty.for_samples(part) for penalty in self.on_spikes))
 
 
 def make_penalties(choices: Sequence[spec.RegularizerChoice]) -> Penalties:

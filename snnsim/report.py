@@ -308,7 +308,8 @@ def _lesson(run: Run) -> dict[str, str]:
         method = distill.get("method")
         given = {"method": next(iter(method)), **next(iter(method.values()))} if isinstance(method, Mapping) else {}
         options = {key: value for key, value in distill.items() if key != "method"} | given
-        known["Distillation"] = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in options.items())
+        said = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in options.items())
+        known["Distillation"] = said.replace("'", "")  # keys inside as in YAML
     return known
 
 

@@ -1,7 +1,7 @@
-"""Teachers of a distillation: their logits over the training set, computed once and kept."""
+"""Teachers of a distillation: their logits over the training set, computed once and kept, and features by the batch."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from snnsim.config import Config, from_mapping
 from snnsim.datasets import Dataset, Recordings, Samples
 from snnsim.datasets.event_cache import cache_key, read_entry, write_entry
 from snnsim.errors import InputError
-from snnsim.evaluation import evaluate
+from snnsim.evaluation import batch_input, evaluate
+from snnsim.features import feature_sizes, require_pairs
 from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
 from snnsim.model_file import read_model
@@ -31,10 +32,61 @@ class Teacher:
         For the training samples, as they are: without augmentation.
     accuracy : float or None
         On the test set; None where there are logits of the training set alone.
+    network, encoder
+        Who says it, and what the samples reach it through; None where there are logits alone.
     """
 
     logits: FloatArray
     accuracy: float | None
+    network: Network | None = None
+    encoder: EncoderChoice | None = None
+
+    def features(
+        self,
+        layers: Sequence[int],
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        seed: int,
+        *,
+        epoch: int,
+        shift: int,
+        threads: int | None,
+    ) -> list[FloatArray]:
+        """Return what some of its layers put out for training samples, averaged over time, float32 [B, N] each.
+
+        The samples are those that the student sees in this epoch, moved alike; whole maps of all samples, which need
+        not fit anywhere, are never kept.
+        """
+        assert self.network is not None
+        assert self.encoder is not None
+        batch = batch_input(
+            self.encoder, self.network, dataset.train, dataset.scale, rows, seed, epoch=epoch, shift=shift
+        )
+        return self.network.mean_outputs(batch, layers, threads=threads)
+
+
+def require_features(config: Config, student: Network, teacher: Network | None) -> None:
+    """Check the layers of a feature distillation, where there is one.
+
+    Parameters
+    ----------
+    teacher
+        That of ``teacher.network``; a stored one is read here.
+
+    Raises
+    ------
+    InputError
+        A layer that does not fit, or a teacher that cannot be read; names the key.
+    """
+    options = None if config.distill is None else config.distill.features
+    if options is None or config.teacher is None:
+        return
+    if teacher is None:
+        try:
+            teacher = Network.load(str(config.teacher.run))
+        except InputError as error:
+            raise InputError(str(error), ("teacher", "run")) from None
+    require_pairs(options, student.layers, feature_sizes(options, teacher.layers))
 
 
 def trained_teacher(source: Path, config: Config, dataset: Dataset, classes: int, threads: int | None) -> Teacher:
@@ -71,7 +123,7 @@ def trained_teacher(source: Path, config: Config, dataset: Dataset, classes: int
     key = cache_key(described)
     kept = read_entry(key)
     if kept is not None:
-        return Teacher(kept[1]["logits"], float(kept[0]["accuracy"]))
+        return Teacher(kept[1]["logits"], float(kept[0]["accuracy"]), network, encoder)
     loss = make_loss(LossChoice.of("cross_entropy"))
 
     def ask(samples: Samples) -> tuple[FloatArray, float]:
@@ -83,7 +135,7 @@ def trained_teacher(source: Path, config: Config, dataset: Dataset, classes: int
 
     logits, (_, accuracy) = ask(dataset.train)[0], ask(dataset.test)
     write_entry(key, described | {"accuracy": accuracy}, {"logits": logits})
-    return Teacher(logits, accuracy)
+    return Teacher(logits, accuracy, network, encoder)
 
 
 def stored_logits(file: Path, dataset: Dataset, classes: int) -> Teacher:

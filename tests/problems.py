@@ -6,7 +6,7 @@ exactly.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,10 @@ RELATIVE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A network with its parameters, a labelled batch, and what is minimised."""
+    """A network with its parameters, a labelled batch, and what is minimised.
+
+    ``taught`` is what a teacher says: arguments of both implementations.
+    """
 
     network: Sequence[str | dict[str, Any]]
     parameters: Mapping[str, NDArray[np.float32]]
@@ -35,6 +38,7 @@ class Problem:
     input_coding: str = "events"
     recompute_every: int | None = None
     truncate_every: int | None = None
+    taught: Mapping[str, Any] = field(default_factory=dict)
 
     def with_(self, **changes: Any) -> "Problem":
         """Return the problem with some fields changed."""
@@ -115,6 +119,7 @@ def assert_gradients_agree(problem: Problem) -> tuple[Trace, dict[str, NDArray[n
         input_coding=problem.input_coding,
         masks=masks or None,
         truncate_every=problem.truncate_every,
+        **problem.taught,
     )
     if not masks:
         run = network.run(problem.x, record="spikes", input_coding=problem.input_coding)
@@ -130,6 +135,7 @@ def assert_gradients_agree(problem: Problem) -> tuple[Trace, dict[str, NDArray[n
         epoch=EPOCH,
         recompute_every=problem.recompute_every,
         truncate_every=problem.truncate_every,
+        **problem.taught,
     )
     assert loss == pytest.approx(expected_loss, rel=1e-5, abs=1e-7)
     assert gradients.keys() == expected.keys()

@@ -20,6 +20,7 @@ LEVELS: list[set[str]] = [
     {"distillation"},
     {"layers"},
     {"augment", "encoders", "passes", "regularizers", "results", "segments"},
+    {"features"},
     {"engine"},
     {"network"},
     {"config", "energy"},

@@ -159,6 +159,11 @@ def test_the_report_says_what_the_run_found(run_dir: Path) -> None:
             {"alpha": 0.5, "method": {"decoupled": {"temperature": 4.0, "beta": 8.0}}},
             "Teacher logits from a file Distillation alpha 0.5, method decoupled, temperature 4.0, beta 8.0",
         ),
+        (
+            {"accuracy": 0.9},
+            {"alpha": 0.0, "method": {"features": {"layers": [{"student": 1, "teacher": 3}], "weight": 2.0}}},
+            "Distillation alpha 0.0, method features, layers [{student: 1, teacher: 3}], weight 2.0",
+        ),
     ],
 )
 def test_teacher_and_distillation_are_named(run_dir: Path, teacher: Any, distill: Any, said: str) -> None:

@@ -9,16 +9,23 @@ import pytest
 
 from runs import assert_same_results, configuration, run_small, summary
 from snnsim import InputError, Network, run_experiment
+from snnsim.augment import draw_shifts, shift_images
 from snnsim.config import load
 from snnsim.datasets import Samples
 from snnsim.evaluation import analog, evaluate
 from snnsim.experiment import prepare
+from snnsim.layers.base import SampleKeys
 from snnsim.losses import make_loss
 from snnsim.spec import EncoderChoice, LossChoice
+from snnsim.teachers import trained_teacher
+from snnsim.training.checkpoint import read_checkpoint
 from snnsim.training.trainer import Trainer
 
 ANN = "teacher={network: [{dense: 20}, relu, {dense: 10}], train: {epochs: 2}}"
 KD = "distill={teacher_temperature: 4, student_temperature: 1, alpha: 0.8}"
+PAIRS = "layers: [{student: 1, teacher: 1}]"
+FEATURES = f"distill={{teacher_temperature: 4, alpha: 0.5, method: {{features: {{{PAIRS}, weight: 2}}}}}}"
+SNN = "teacher={network: [{dense: 20}, {lif: {threshold: 0.3}}, {dense: 10}, li], train: {epochs: 1}}"
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +37,10 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def weights(run: Path) -> bytes:
     return (run / "model.npz").read_bytes()
+
+
+def regressors(run: Path) -> dict[str, Any]:
+    return dict(read_checkpoint(run / "checkpoints" / "last.npz").regressors)
 
 
 def test_a_network_is_trained_first(tmp_path: Path) -> None:
@@ -140,12 +151,13 @@ def test_temperatures_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert seen == [(9, 2), (6, 2), (3, 2)]
 
 
+@pytest.mark.parametrize("distill", [KD, FEATURES], ids=["logits", "features"])
 @pytest.mark.parametrize("part", ["teacher", "student"])
 def test_an_interrupted_run_goes_on_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, distill: str
 ) -> None:
-    """Cut off while the teacher or the student learns, a run goes on to what it would have been."""
-    expected = run_small(tmp_path, ANN, KD, name="expected")
+    """Cut off while the teacher or the student learns, a run goes on to what it would have been, regressors too."""
+    expected = run_small(tmp_path, ANN, distill, name="expected")
     epoch = Trainer._epoch
 
     def dies(trainer: Trainer, number: int, synops: float) -> Any:
@@ -153,7 +165,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
             raise KeyboardInterrupt
         return epoch(trainer, number, synops)
 
-    loaded = configuration(tmp_path, ANN, KD)
+    loaded = configuration(tmp_path, ANN, distill)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_epoch", dies)
         with pytest.raises(KeyboardInterrupt, match="go on with --out"):
@@ -161,6 +173,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     run_experiment(loaded, tmp_path / "cut", resume=True)
     assert_same_results(tmp_path / "cut", expected)
     assert weights(tmp_path / "cut" / "teacher") == weights(expected / "teacher")
+    learned = regressors(tmp_path / "cut")
+    assert bool(learned) == (distill == FEATURES)
+    for name, array in regressors(expected).items():
+        np.testing.assert_array_equal(learned[name], array)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +224,104 @@ def test_bad_logits(tmp_path: Path, content: Any, message: str) -> None:
         run_small(tmp_path, f"teacher={{logits: {file}}}", KD)
 
 
+def test_features_teach_through_a_regressor(tmp_path: Path) -> None:
+    """The regressor learns beside the student, is kept in checkpoints, and is no part of the model or its counts."""
+    run = run_small(tmp_path, ANN, FEATURES, name="run")
+    alone = run_small(tmp_path, name="alone")
+    assert Network.load(run).parameters.keys() == Network.load(alone).parameters.keys()
+    assert summary(run)["model"] == summary(alone)["model"]
+    assert weights(run) != weights(run_small(tmp_path, ANN, FEATURES, "distill.method.features.weight=0", name="zero"))
+    assert summary(run)["distill"]["method"] == {"features": {"layers": [{"student": 1, "teacher": 1}], "weight": 2.0}}
+    learned = regressors(run)
+    assert {name: array.shape for name, array in learned.items()} == {
+        "features.0.weight": (20, 24),
+        "features.0.bias": (20,),
+    }
+    again = run_small(tmp_path, ANN, FEATURES, name="again", threads=2)
+    assert_same_results(again, run)
+    for name, array in regressors(again).items():
+        np.testing.assert_array_equal(array, learned[name])
+    other = run_small(tmp_path, ANN, FEATURES, "seed=1", name="other")
+    assert not np.array_equal(regressors(other)["features.0.weight"], learned["features.0.weight"])
+
+
+def test_features_of_weight_zero_change_nothing(tmp_path: Path) -> None:
+    """Without weight, features leave the student as the two temperatures alone make it."""
+    zero = run_small(tmp_path, ANN, FEATURES, "distill.method.features.weight=0", name="zero")
+    plain = run_small(tmp_path, ANN, "distill={teacher_temperature: 4, alpha: 0.5}", name="plain")
+    assert weights(zero) == weights(plain)
+
+
+def test_a_student_comes_closer_to_features(tmp_path: Path) -> None:
+    """With features alone, of equal size, the student's rates come nearer to the teacher's."""
+    teacher = "teacher={network: [{dense: 24}, {lif: {threshold: 0.3}}, {dense: 10}, li], train: {epochs: 5}}"
+    losses = []
+    for weight in (0, 30):
+        options = f"distill={{alpha: 0, method: {{features: {{{PAIRS}, weight: {weight}}}}}}}"
+        run = run_small(tmp_path, teacher, options, "encoder={direct: {num_steps: 8}}", name=f"run{weight}")
+        assert not regressors(run)
+        data = prepare(load(str(run / "config.yaml"))).dataset
+        x = analog(data.train.values, data.scale)[None]
+        rates = [
+            Network.load(who).run(x, record="spikes", input_coding="direct", num_steps=8).spikes[1].mean(axis=0)
+            for who in (run, run / "teacher")
+        ]
+        losses.append(((rates[0] - rates[1]) ** 2).mean())
+    assert losses[1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("teacher", [ANN, SNN], ids=["ann", "snn"])
+def test_a_run_teaches_features_as_a_section_does(tmp_path: Path, teacher: str) -> None:
+    """The same features from a network trained first and from its run, to the bit."""
+    first = run_small(tmp_path, teacher, FEATURES, name="first")
+    run = run_small(tmp_path, f"teacher={{run: {first / 'teacher'}}}", FEATURES, name="run")
+    assert weights(run) == weights(first)
+
+
+def test_features_of_what_the_student_sees(tmp_path: Path) -> None:
+    """The teacher's features are of the samples as they are moved in that epoch; logits are not."""
+    source = run_small(tmp_path, ANN, KD, name="source") / "teacher"
+    config = prepare(load(str(source / "config.yaml")))
+    found = trained_teacher(source, config.config, config.dataset, 10, 1)
+    rows = np.array([5, 3, 11])
+    options: dict[str, Any] = {"epoch": 2, "threads": 1}
+    plain = found.features([1], config.dataset, rows, 0, shift=0, **options)[0]
+    moved = found.features([1], config.dataset, rows, 0, shift=2, **options)[0]
+    samples = config.dataset.train
+    for features, x in (
+        (plain, samples.values[rows]),
+        (moved, shift_images(samples.values[rows], draw_shifts(SampleKeys(0, 2, samples.index[rows]), 2))),
+    ):
+        parameters = Network.load(source).parameters
+        currents = analog(x, config.dataset.scale) @ parameters["0.weight"].T + parameters["0.bias"]
+        np.testing.assert_allclose(features, np.maximum(currents, 0), rtol=1e-4, atol=1e-6)
+    assert not np.allclose(plain, moved)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["teacher={logits: a.npy}", FEATURES], "distill.*: method features needs a teacher that can be run: give"),
+        ([ANN, FEATURES.replace("student: 1", "student: 3")], "student's layer 3 is dense; take one of 1"),
+        ([ANN, FEATURES.replace("student: 1", "student: 4")], "student's layer 4 is li; take one of 1"),
+        ([ANN, FEATURES.replace("student: 1", "student: 9")], "the student has no layer 9; take one of 1"),
+        ([ANN, FEATURES.replace("teacher: 1}", "teacher: 2}")], "teacher's layer 2 is dense; take one of 1"),
+        ([ANN, FEATURES.replace("teacher: 1}", "teacher: 7}")], "the teacher has no layer 7; take one of 1"),
+        ([SNN, FEATURES.replace("teacher: 1}", "teacher: 3}")], "teacher's layer 3 is li; take one of 1"),
+        (["teacher={run: nothing}", FEATURES], "teacher.run: nothing: no such file"),
+        ([ANN, "distill={method: features}"], "missing key 'layers'"),
+        ([ANN, "distill={method: {features: {layers: [{student: 1}]}}}"], "layers.0: missing key 'teacher'"),
+        ([ANN, FEATURES, "network=[{dense: 9}, relu, {dense: 10}]", "encoder={direct: 1}"], "relu; there is none"),
+    ],
+)
+def test_features_that_do_not_fit(tmp_path: Path, overrides: list[str], message: str) -> None:
+    """A teacher without features, or a layer that cannot be compared, is named before anything is written."""
+    with pytest.raises(InputError, match=message) as error:
+        run_small(tmp_path, *overrides)
+    assert len(str(error.value).splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_bad_teachers(tmp_path: Path) -> None:
     """A run that is none, or whose network has other outputs, is named."""
     with pytest.raises(InputError, match="nothing"):
@@ -217,9 +331,10 @@ def test_bad_teachers(tmp_path: Path) -> None:
         run_small(tmp_path, f"teacher={{run: {tmp_path / 'three.npz'}}}", KD, name="three")
 
 
-def test_the_resolved_configuration_runs_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("distill", [KD, "distill={method: decoupled}", "distill={method: per_step}"])
+def test_the_resolved_configuration_runs_again(tmp_path: Path, distill: str) -> None:
     """The stored configuration of a distilled run gives the same run."""
-    first = run_small(tmp_path, ANN, KD, name="first")
+    first = run_small(tmp_path, ANN, distill, name="first")
     run_experiment(load(str(first / "config.yaml")), tmp_path / "second")
     assert weights(tmp_path / "second") == weights(first)
     stored = json.loads((first / "summary.json").read_text())

@@ -189,6 +189,11 @@ class Config(Spec):
             raise rule("must say how to learn from the teacher, for example {teacher_temperature: 8}")
         if value is not None and value.needs_teacher and not taught:
             raise rule("needs a teacher: a network to train, a run, or logits")
+        if value is not None and value.features is not None and info.data["teacher"].logits is not None:
+            raise rule(
+                "method features needs a teacher that can be run: give teacher.run or teacher.network in place of "
+                "teacher.logits"
+            )
         if value is not None and not value.needs_teacher and taught:
             raise rule(f"method {value.method.name if value.method else ''} learns from no teacher: leave teacher out")
         return value

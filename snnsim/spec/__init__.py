@@ -15,6 +15,8 @@ from snnsim.spec.data import Randman, YinYang
 from snnsim.spec.distillation import (
     Decoupled,
     Distill,
+    FeaturePair,
+    Features,
     HeadTail,
     LogitStandardisation,
     PerStep,
@@ -94,6 +96,8 @@ __all__ = [
     "EncoderChoice",
     "FastSigmoid",
     "Fault",
+    "FeaturePair",
+    "Features",
     "FirstSpikeCrossEntropy",
     "Flatten",
     "HeadTail",

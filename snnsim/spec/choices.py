@@ -98,19 +98,14 @@ class Choice(Spec):
             option.pop("default", None)
             option.pop("title", None)
             if name in cls.SHORT:
-                option["anyOf"].insert(0, cls._short_schema(name))
+                meant = handler.resolve_ref_schema(option["anyOf"][0])["properties"][cls.SHORT[name]]
+                short = {key: value for key, value in meant.items() if key not in ("default", "title")}
+                option["anyOf"].insert(0, short)
         form = {"type": "object", "properties": options, "minProperties": 1, "maxProperties": 1}
         form["additionalProperties"] = schema.pop("additionalProperties")
         schema.pop("type")
         schema["anyOf"] = [{"enum": list(options)}, form]
         return reference
-
-    @classmethod
-    def _short_schema(cls, name: str) -> JsonSchemaValue:
-        option = spec_kind(cls.model_fields[cls.keys()[name]].annotation)
-        assert option is not None
-        field = cast(JsonSchemaValue, option.model_json_schema()["properties"][cls.SHORT[name]])
-        return {key: value for key, value in field.items() if key not in ("default", "title")}
 
 
 def rule(message: str) -> PydanticCustomError:

@@ -1,6 +1,7 @@
 """What distillation can be told: temperatures, weight, and other ways to compare a student with its teacher."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -49,9 +50,24 @@ class HeadTail(Spec):
     temperature: Positive = 2.0
 
 
+class FeaturePair(Spec):
+    """A hidden firing layer of the student, and the layer of the teacher that it learns from."""
+
+    student: Annotated[int, Field(ge=0, description="index in the student's network")]
+    teacher: Annotated[int, Field(ge=0, description="index in the teacher's network, of a relu or firing layer")]
+
+
+class Features(Spec):
+    """Spikes averaged over time against a teacher's features; beside the divergence with two temperatures."""
+
+    layers: Annotated[list[FeaturePair], Field(min_length=1)]
+    weight: NonNegative = 1.0
+
+
 class MethodChoice(Choice):
     """Another way to compare student and teacher."""
 
+    SHORT: ClassVar[Mapping[str, str]] = {"features": "layers"}
     NOUN: ClassVar[str] = "method"
 
     logit_standardisation: LogitStandardisation | None = None
@@ -59,6 +75,7 @@ class MethodChoice(Choice):
     per_step: PerStep | None = None
     temporal_self: TemporalSelf | None = None
     head_tail: HeadTail | None = None
+    features: Features | None = None
 
 
 class Distill(Spec):
@@ -72,7 +89,9 @@ class Distill(Spec):
         default=None, description="the teacher's temperature of the last epoch; it moves there epoch by epoch, linearly"
     )
     final_student_temperature: Positive | None = Field(default=None, description="likewise the student's")
-    method: MethodChoice | None = Field(default=None, description="instead of the divergence with two temperatures")
+    method: MethodChoice | None = Field(
+        default=None, description="instead of the divergence with two temperatures; features stands beside it"
+    )
 
     @field_validator("scale", mode="before")
     @classmethod
@@ -81,15 +100,27 @@ class Distill(Spec):
 
     @model_validator(mode="after")
     def _of_one_method(self) -> "Distill":
-        if self.method is None:
-            return self
-        unused = {"scale", *(f"{when}{who}_temperature" for when in ("", "final_") for who in ("teacher", "student"))}
-        if self.method.name == "per_step":
-            unused.add("alpha")
-        given = sorted(unused & self.model_fields_set)
-        if given:
+        given = sorted(self._unused & self.model_fields_set)
+        if given and self.method is not None:
             raise rule(f"method {self.method.name} has options of its own in place of {', '.join(given)}")
         return self
+
+    @property
+    def _unused(self) -> set[str]:
+        """Keys that the method does not look at."""
+        if self.method is None or self.features is not None:
+            return set()
+        unused = {"scale", *(f"{when}{who}_temperature" for when in ("", "final_") for who in ("teacher", "student"))}
+        return unused | {"alpha"} if self.method.name == "per_step" else unused
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain data; keys that the method does not look at are left out, so that it can be read again."""
+        return {key: value for key, value in super().resolved().items() if key not in self._unused}
+
+    @property
+    def features(self) -> Features | None:
+        """Which layers are compared beside the logits, if any."""
+        return None if self.method is None else self.method.features
 
     @property
     def needs_teacher(self) -> bool:

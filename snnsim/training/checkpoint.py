@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Checkpoint:
         One row per epoch, as in ``metrics.csv``.
     seconds : float
         Time spent in training so far.
+    regressors : dict
+        What learns beside the network and is no part of it, name to array.
     """
 
     epoch: int
@@ -38,6 +40,7 @@ class Checkpoint:
     optimizer: Mapping[str, NDArray[np.generic]]
     rows: list[dict[str, Any]]
     seconds: float
+    regressors: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -57,6 +60,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays: dict[str, NDArray[np.generic]] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
     arrays |= {f"parameters/{name}": array for name, array in checkpoint.parameters.items()}
     arrays |= {f"optimizer/{name}": array for name, array in checkpoint.optimizer.items()}
+    arrays |= {f"regressors/{name}": array for name, array in checkpoint.regressors.items()}
     write_arrays(path, arrays)
 
 
@@ -79,6 +83,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             optimizer=_with_prefix(arrays, "optimizer/"),
             rows=list(header["rows"]),
             seconds=float(header["seconds"]),
+            regressors=_with_prefix(arrays, "regressors/"),
         )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):

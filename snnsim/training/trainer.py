@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnsim.config import TrainSpec
 from snnsim.datasets import Dataset
 from snnsim.distillation import Distillation, make_distillation
 from snnsim.errors import DivergedError
 from snnsim.evaluation import Evaluation, batch_input, evaluate
-from snnsim.layers.base import FloatArray
+from snnsim.features import FeaturePairs, feature_sizes
 from snnsim.losses import make_loss
 from snnsim.network import Network
 from snnsim.progress import Progress
-from snnsim.regularizers import make_penalties
+from snnsim.regularizers import Penalties, make_penalties
 from snnsim.spec import Distill, EncoderChoice
+from snnsim.teachers import Teacher
 from snnsim.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from snnsim.training.optimizers import clip_norm, make_optimizer
 from snnsim.training.schedules import learning_rate
@@ -57,8 +59,8 @@ class Trainer:
     shift
         Every epoch moves each sample by up to so many pixels along each axis.
     distill, teacher
-        How to learn from a teacher, and its logits of the training samples, float32 [N, K]. Validation measures the
-        loss of the labels alone.
+        How to learn from a teacher, and what it says of the training samples. Validation measures the loss of the
+        labels alone.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Trainer:
         on_epoch: Callable[[list[dict[str, Any]]], None],
         shift: int = 0,
         distill: Distill | None = None,
-        teacher: FloatArray | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.network = network
         self.dataset = dataset
@@ -92,7 +94,9 @@ class Trainer:
         self.teacher = teacher
         self.penalties = make_penalties(settings.regularizers)
         network.check_loss(self.loss, values=dataset.train.is_regression)
-        self.optimizer = make_optimizer(settings.optimizer, network.parameters)
+        self.features = self._features()
+        self.learned = {**network.parameters, **({} if self.features is None else self.features.parameters)}
+        self.optimizer = make_optimizer(settings.optimizer, self.learned)
         self.batches = -(-len(dataset.train) // settings.batch_size)
         self._silent: set[str] = set()
 
@@ -109,6 +113,8 @@ class Trainer:
         if resume is not None:
             self.network.load_parameters(resume.parameters, str(self.folder / "last.npz"))
             self.optimizer.load(resume.optimizer)
+            if self.features is not None:
+                self.features.load(resume.regressors, str(self.folder / "last.npz"))
             rows, before = list(resume.rows), resume.seconds
         began = time.perf_counter() - before
         done = len(rows)
@@ -150,9 +156,10 @@ class Trainer:
             )
             loss_now = self.loss
             if lesson is not None:
-                loss_now = lesson.taught(None if self.teacher is None else self.teacher[rows])
+                loss_now = lesson.taught(None if self.teacher is None else self.teacher.logits[rows])
+            penalties = self._penalties(rows, epoch)
             step = self.network.train_step(
-                batch, samples.y[rows], loss_now, self.penalties, threads=self.threads, segments=self.settings
+                batch, samples.y[rows], loss_now, penalties, threads=self.threads, segments=self.settings
             )
             if not np.isfinite(step.loss):
                 raise self._diverged(epoch, f"the loss became {step.loss} in step {k + 1}")
@@ -169,7 +176,7 @@ class Trainer:
                 correct += step.correct
                 accuracy = correct / seen
             self.progress.step(epoch, k + 1, loss / seen, accuracy, spikes / seen, last_synops)
-        if not all(np.isfinite(array).all() for array in self.network.parameters.values()):
+        if not all(np.isfinite(array).all() for array in self.learned.values()):
             raise self._diverged(epoch, "weights became infinite or NaN")
         valid = self._validate()
         if not np.isfinite(valid.loss):
@@ -189,6 +196,32 @@ class Trainer:
             return None
         part = (epoch - 1) / max(self.settings.epochs - 1, 1)
         return make_distillation(self.distill.at(part), self.loss)
+
+    def _features(self) -> FeaturePairs | None:
+        """Return the pairs of layers whose features are compared, with what learns to compare them."""
+        options = None if self.distill is None else self.distill.features
+        if options is None:
+            return None
+        assert self.teacher is not None
+        assert self.teacher.network is not None
+        sizes = feature_sizes(options, self.teacher.network.layers)
+        return FeaturePairs(options, self.network.layers, sizes, self.seed)
+
+    def _penalties(self, rows: NDArray[np.int64], epoch: int) -> Penalties:
+        """Return the penalties of a batch, the teacher's features among them."""
+        if self.features is None:
+            return self.penalties
+        assert self.teacher is not None
+        seen = self.teacher.features(
+            self.features.teacher_layers,
+            self.dataset,
+            rows,
+            self.seed,
+            epoch=epoch,
+            shift=self.shift,
+            threads=self.threads,
+        )
+        return self.penalties.beside(self.features.penalty(seen))
 
     def _validate(self) -> Evaluation:
         result = evaluate(
@@ -211,7 +244,8 @@ class Trainer:
         return result
 
     def _save(self, epoch: int, rows: list[dict[str, Any]], seconds: float, *, best: bool) -> None:
-        checkpoint = Checkpoint(epoch, self.network.parameters, self.optimizer.state(), rows, seconds)
+        beside = {} if self.features is None else self.features.parameters
+        checkpoint = Checkpoint(epoch, self.network.parameters, self.optimizer.state(), rows, seconds, beside)
         if best:
             write_checkpoint(self.folder / "best.npz", checkpoint)
         write_checkpoint(self.folder / "last.npz", checkpoint)

@@ -89,6 +89,35 @@ def distill(
     return (1 - alpha) * of_labels + alpha * factor * divergence, (1 - alpha) * gradient + alpha * slope
 
 
+def features(
+    layers: Sequence[dict[str, int]],
+    weight: float,
+    trace: Trace,
+    teacher: Sequence[NDArray[Any]],
+    regressors: Mapping[str, NDArray[Any]],
+) -> tuple[float, dict[int, Array], dict[str, Array]]:
+    """Return ``weight mean((W s + b - f)^2)`` summed over pairs of layers, s the spikes' mean over time [B, N].
+
+    The gradients are of each spike (layer to [B, N], the same at every step) and of the regressors; where a pair has
+    none, W is one and b nothing.
+    """
+    value, on_spikes, on_regressors = 0.0, dict[int, Array](), dict[str, Array]()
+    for k, both in enumerate(layers):
+        spikes = trace.spikes[both["student"]]
+        steps, batch, size = spikes.shape
+        wanted = teacher[k].astype(np.float64).reshape(batch, -1)
+        matrix = regressors.get(f"features.{k}.weight", np.eye(size)).astype(np.float64)
+        error = spikes.mean(axis=0) @ matrix.T + regressors.get(f"features.{k}.bias", np.zeros(1)) - wanted
+        value += weight * float((error**2).mean())
+        slope = 2 * weight * error / error.size
+        before = on_spikes.get(both["student"], np.zeros((batch, size)))
+        on_spikes[both["student"]] = before + slope @ matrix / steps
+        if f"features.{k}.weight" in regressors:
+            on_regressors[f"features.{k}.weight"] = slope.T @ spikes.mean(axis=0)
+            on_regressors[f"features.{k}.bias"] = slope.sum(axis=0)
+    return value, on_spikes, on_regressors
+
+
 @dataclass
 class Penalty:
     """A penalty's mean over the batch, with its gradient of hidden spikes (layer to [B, N]) and of logits."""
@@ -168,6 +197,8 @@ def loss_and_gradients(
     loss: dict[str, Any],
     regularizers: Sequence[dict[str, Any]] = (),
     teacher_logits: NDArray[Any] | None = None,
+    teacher_features: Sequence[NDArray[Any]] | None = None,
+    regressors: Mapping[str, NDArray[Any]] | None = None,
     input_coding: str = "events",
     masks: Mapping[int, NDArray[Any]] | None = None,
     truncate_every: int | None = None,
@@ -175,6 +206,8 @@ def loss_and_gradients(
     """Return a network's loss, the gradients of its parameters, and what happened on the way forward."""
     trace = forward(network, parameters, x, input_coding=input_coding, masks=masks)
     ((name, options),) = loss.items()
+    method = options.get("method")
+    options = {key: option for key, option in options.items() if key != "method"}
     on_steps = on_logits = None
     if name == "step_cross_entropy":
         value, on_steps = step_cross_entropy(trace.step_logits, y, **options)
@@ -198,6 +231,15 @@ def loss_and_gradients(
             on_spikes[index] = on_spikes[index] + gradient
         if extra.logits is not None:
             on_logits = extra.logits + (0 if on_logits is None else on_logits)
+    learned: dict[str, Array] = {}
+    if method is not None:
+        assert teacher_features is not None
+        more, of_features, learned = features(
+            **method["features"], trace=trace, teacher=teacher_features, regressors=regressors or {}
+        )
+        value += more
+        for index, gradient in of_features.items():
+            on_spikes[index] = on_spikes[index] + gradient
     gradients = backward(
         network,
         parameters,
@@ -208,4 +250,4 @@ def loss_and_gradients(
         masks=masks,
         cut=truncate_every,
     )
-    return value, gradients, trace
+    return value, gradients | learned, trace
