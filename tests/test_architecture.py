@@ -86,7 +86,8 @@ def test_kernels_know_arrays_only() -> None:
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("numba", {"kernels/_jit.py"}),
+        ("numba", {"kernels/_jit.py", "kernels/row_sums.py"}),
+        ("llvmlite", {"kernels/row_sums.py"}),
         ("matplotlib", {"plots.py", "answer_plots.py", "plot_style.py"}),
         ("click", set()),
         ("rich", set()),
