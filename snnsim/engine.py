@@ -231,10 +231,11 @@ class Engine:
         return means
 
     def _prepare(self, batch: BatchInput, *, per_step: bool, cut: int | None = None) -> Plan:
-        for layer in self.layers:
-            layer.prepare()
         constant = isinstance(batch, ConstantInput)
-        return Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step, cut=cut)
+        plan = Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step, cut=cut)
+        for layer in self.layers:
+            layer.prepare(batch.batch * batch.steps if plan.begin <= layer.index < plan.end else 0)
+        return plan
 
     def _stem(self, plan: Plan, batch: BatchInput, threads: int) -> FloatArray | None:
         if plan.stem is None:

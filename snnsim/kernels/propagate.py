@@ -11,43 +11,6 @@ CountArray = NDArray[np.int64]
 
 
 @kernel
-def gather(indptr: CountArray, indices: IndexArray, weight: FloatArray, bias: FloatArray, current: FloatArray) -> None:
-    """Add up the weight rows of every bucket's binary events: ``current[r] = bias + sum_i weight[i]``.
-
-    ``weight`` [F, N], ``bias`` [N], ``current`` [rows, N] (overwritten), ``indptr`` [rows + 1] into ``indices``.
-    Eight rows a pass in a fixed tree of partial sums: a bucket's bits depend on its own events alone.
-    """
-    for r in range(indptr.size - 1):
-        out = current[r]
-        j = indptr[r]
-        end = indptr[r + 1]
-        for k in range(out.size):
-            out[k] = bias[k]
-        while j + 7 < end:
-            w0 = weight[indices[j]]
-            w1 = weight[indices[j + 1]]
-            w2 = weight[indices[j + 2]]
-            w3 = weight[indices[j + 3]]
-            w4 = weight[indices[j + 4]]
-            w5 = weight[indices[j + 5]]
-            w6 = weight[indices[j + 6]]
-            w7 = weight[indices[j + 7]]
-            for k in range(out.size):
-                out[k] += ((w0[k] + w1[k]) + (w2[k] + w3[k])) + ((w4[k] + w5[k]) + (w6[k] + w7[k]))
-            j += 8
-        while j + 1 < end:
-            w0 = weight[indices[j]]
-            w1 = weight[indices[j + 1]]
-            for k in range(out.size):
-                out[k] += w0[k] + w1[k]
-            j += 2
-        if j < end:
-            w0 = weight[indices[j]]
-            for k in range(out.size):
-                out[k] += w0[k]
-
-
-@kernel
 def gather_graded(
     indptr: CountArray,
     indices: IndexArray,
@@ -56,7 +19,7 @@ def gather_graded(
     bias: FloatArray,
     current: FloatArray,
 ) -> None:
-    """Like `gather` for graded events: ``current[r] = bias + sum_i value_i * weight[i]``."""
+    """Like `row_sums.gather` for graded events: ``current[r] = bias + sum_i value_i * weight[i]``."""
     for r in range(indptr.size - 1):
         out = current[r]
         j = indptr[r]
@@ -116,35 +79,6 @@ def sort_by_input(
 
 
 @kernel
-def add_weight_gradient(starts: CountArray, rows: IndexArray, delta: FloatArray, gradient: FloatArray) -> None:
-    """Add a chunk's weight gradient: ``gradient[i] += sum of delta[r]`` over the buckets r that input i is in.
-
-    ``delta`` [rows, N], ``gradient`` [F, N]; eight rows a pass in a fixed tree of partial sums.
-    """
-    for i in range(starts.size - 1):
-        j = starts[i]
-        end = starts[i + 1]
-        out = gradient[i]
-        while j + 7 < end:
-            d0 = delta[rows[j]]
-            d1 = delta[rows[j + 1]]
-            d2 = delta[rows[j + 2]]
-            d3 = delta[rows[j + 3]]
-            d4 = delta[rows[j + 4]]
-            d5 = delta[rows[j + 5]]
-            d6 = delta[rows[j + 6]]
-            d7 = delta[rows[j + 7]]
-            for k in range(out.size):
-                out[k] += ((d0[k] + d1[k]) + (d2[k] + d3[k])) + ((d4[k] + d5[k]) + (d6[k] + d7[k]))
-            j += 8
-        while j < end:
-            d0 = delta[rows[j]]
-            for k in range(out.size):
-                out[k] += d0[k]
-            j += 1
-
-
-@kernel
 def add_weight_gradient_graded(
     starts: CountArray,
     rows: IndexArray,
@@ -153,7 +87,7 @@ def add_weight_gradient_graded(
     delta: FloatArray,
     gradient: FloatArray,
 ) -> None:
-    """Like `add_weight_gradient` for graded events; ``values`` are the chunk's, in the order of its events."""
+    """Like `row_sums.add_weight_gradient` for graded events; ``values`` are the chunk's, in the order of its events."""
     for i in range(starts.size - 1):
         out = gradient[i]
         for j in range(starts[i], starts[i + 1]):

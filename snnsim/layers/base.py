@@ -203,8 +203,11 @@ class Layer(ABC):
         """Count one forward pass: ``signal`` went in, ``output`` came out."""
         return LayerCounts.zeros(samples_of(signal))
 
-    def prepare(self) -> None:  # noqa: B027 - most layers have nothing to prepare
-        """Get ready for a batch: parameters may have changed since the last one."""
+    def prepare(self, buckets: int) -> None:  # noqa: B027 - most layers have nothing to prepare
+        """Get ready for a batch: parameters may have changed since the last one.
+
+        ``buckets``: as how many buckets of events the layer's input can come, 0 where not step by step.
+        """
 
     def reached_through(self, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many synapses each input reaches through this layer, whose outputs reach ``fan_out``; int64."""

@@ -120,7 +120,7 @@ class Conv2d(Affine):
     def _shape(self) -> tuple[int, int, int, int]:
         return self.groups, self.window.kernel[1], self.window.out[1], self.group_outputs
 
-    def prepare(self) -> None:
+    def prepare(self, buckets: int) -> None:
         """Copy the weights into the orders of the kernels."""
         self._orders.take(self.parameters["weight"])
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.events import Events
-from snnsim.kernels import propagate
+from snnsim.kernels import propagate, row_sums
 from snnsim.layers.base import (
     Affine,
     Analog,
@@ -19,6 +19,7 @@ from snnsim.layers.base import (
     constant,
     event_values,
 )
+from snnsim.layers.packing import NOT_PACKED, add_weight_gradient, pack_weights, read_packed
 from snnsim.layers.products import row_products
 from snnsim.memory import aligned_zeros
 
@@ -57,6 +58,7 @@ class Dense(Affine):
         if bias:
             self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
         self._no_bias = np.zeros(out, np.float32)
+        self._packed = NOT_PACKED
 
     @property
     def _rows(self) -> FloatArray:
@@ -65,6 +67,10 @@ class Dense(Affine):
     @property
     def _bias(self) -> FloatArray:
         return self.parameters.get("bias", self._no_bias)
+
+    def prepare(self, buckets: int) -> None:
+        """Pack the weights for many buckets of events."""
+        self._packed = pack_weights(self._rows, buckets, self._packed)
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Return the currents, [M, T, out], or [M, 1, out] for input that is the same at every step."""
@@ -93,7 +99,8 @@ class Dense(Affine):
 
     def _gather(self, events: Events, current: FloatArray) -> None:
         if events.values is None:
-            propagate.gather(events.indptr, events.indices, self._rows, self._bias, current)
+            packed = self._packed if read_packed(events.indices.size, current.shape[0]) else NOT_PACKED
+            row_sums.gather(events.indptr, events.indices, self._rows, packed, self._bias, current)
         else:
             propagate.gather_graded(events.indptr, events.indices, events.values, self._rows, self._bias, current)
 
@@ -153,7 +160,7 @@ class Dense(Affine):
         order = self.buffer(micro, "order", (0 if events.values is None else most,), np.int32)
         propagate.sort_by_input(events.indptr, events.indices, starts, buckets, order)
         if events.values is None:
-            propagate.add_weight_gradient(starts, buckets, delta, rows)
+            add_weight_gradient(starts, buckets, delta, rows, micro)
         else:
             propagate.add_weight_gradient_graded(starts, buckets, order, events.values, delta, rows)
 

@@ -25,6 +25,7 @@ from snnsim.layers.base import (
     event_values,
     samples_of,
 )
+from snnsim.layers.packing import add_weight_gradient
 from snnsim.memory import aligned_zeros
 
 # The smallest threshold that an update may leave (a membrane at rest must not fire).
@@ -104,7 +105,7 @@ class FiringNeurons(Layer):
             self.parameters["recurrent_weight"] = rows.T
         self.values = self._spread()
 
-    def prepare(self) -> None:
+    def prepare(self, buckets: int) -> None:
         """Spread learned values over the neurons anew."""
         if self.firing.learned:
             self.values = self._spread()
@@ -268,7 +269,7 @@ class FiringNeurons(Layer):
         buckets = self.buffer(micro, "buckets", (micro.size * micro.steps * self.size,), np.int32)
         no_order = np.empty(0, np.int32)
         propagate.sort_by_input(late.indptr, late.indices, starts, buckets, no_order)
-        propagate.add_weight_gradient(starts, buckets, delta.reshape(-1, self.size), rows)
+        add_weight_gradient(starts, buckets, delta.reshape(-1, self.size), rows, micro)
 
     def _delivered_late(self, spikes: Events, micro: MicroBatch) -> Events:
         """Return the spikes as the recurrent weights deliver them: one step later."""

@@ -22,7 +22,7 @@ def conv_of(layer: dict[str, Any], shape: tuple[int, ...], seed: int) -> Conv2d:
     rng = np.random.default_rng(seed)
     for array in conv.parameters.values():
         array[...] = exact_values(rng, array.shape)
-    conv.prepare()
+    conv.prepare(0)
     return conv
 
 

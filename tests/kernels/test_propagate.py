@@ -50,14 +50,6 @@ def rubbish(*shape: int) -> FloatArray:
     return np.full(shape, np.nan, np.float32)
 
 
-@given(edges(graded=False))
-def test_gather(edge: Edge) -> None:
-    """Binary events add their rows of weights to the bias, in every bucket, and overwrite what stood there."""
-    current = rubbish(edge.rows.shape[0], edge.bias.size)
-    propagate.gather(edge.events.indptr, edge.events.indices, edge.weight, edge.bias, current)
-    assert np.array_equal(current, edge.rows @ edge.weight + edge.bias)
-
-
 @given(edges())
 def test_gather_graded(edge: Edge) -> None:
     """Graded events add their rows of weights times their values."""
@@ -65,20 +57,6 @@ def test_gather_graded(edge: Edge) -> None:
     current = rubbish(edge.rows.shape[0], edge.bias.size)
     propagate.gather_graded(edge.events.indptr, edge.events.indices, values, edge.weight, edge.bias, current)
     assert np.array_equal(current, edge.rows @ edge.weight + edge.bias)
-
-
-@given(edges(graded=False))
-def test_a_bucket_depends_on_its_own_events_alone(edge: Edge) -> None:
-    """With ordinary weights too, a bucket's currents have the same bits alone as among others."""
-    weight = edge.rng.normal(size=edge.weight.shape).astype(np.float32)
-    events = edge.events
-    together = rubbish(edge.rows.shape[0], edge.bias.size)
-    propagate.gather(events.indptr, events.indices, weight, edge.bias, together)
-    for r in range(edge.rows.shape[0]):
-        start, end = events.indptr[r], events.indptr[r + 1]
-        alone = rubbish(1, edge.bias.size)
-        propagate.gather(np.array([0, end - start]), events.indices[start:end].copy(), weight, edge.bias, alone)
-        assert_same_bits(alone[0], together[r])
 
 
 def sort(edge: Edge, *, order: bool) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
@@ -116,17 +94,6 @@ def test_sort_by_input_of_a_chunk(edge: Edge, data: st.DataObject) -> None:
     propagate.sort_by_input(indptr, edge.events.indices, starts, rows, places)
     assert rows.tolist() == np.nonzero(edge.rows[first:].T)[1].tolist()
     assert sorted(places) == list(range(size))
-
-
-@given(edges(graded=False))
-def test_add_weight_gradient(edge: Edge) -> None:
-    """Every event adds its bucket's delta to its input's gradient, onto what is there already."""
-    delta = exact_values(edge.rng, (edge.rows.shape[0], edge.bias.size))
-    gradient = exact_values(edge.rng, edge.weight.shape)
-    expected = gradient + edge.rows.T @ delta
-    starts, rows, _ = sort(edge, order=False)
-    propagate.add_weight_gradient(starts, rows, delta, gradient)
-    assert np.array_equal(gradient, expected)
 
 
 @given(edges(graded=True))
@@ -172,15 +139,10 @@ def test_count_delivered(edge: Edge, kinds: int) -> None:
 @pytest.mark.parametrize("events", [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 25])
 @pytest.mark.parametrize("targets", [1, 7, 8, 9])
 def test_unrolled_loops_miss_no_event(events: int, targets: int) -> None:
-    """Whatever remains after eight, four or two rows a pass, each of n events counts once, and each of n buckets."""
+    """Whatever remains after four rows a pass, each of n events counts once."""
     weight = np.arange(1, 26 * targets + 1, dtype=np.float32).reshape(26, targets)
     indices, nil = np.arange(events, dtype=np.int32), np.zeros(targets, np.float32)
     total = weight[:events].sum(axis=0, keepdims=True)
     current = rubbish(1, targets)
-    propagate.gather(np.array([0, events]), indices, weight, nil, current)
-    assert np.array_equal(current, total)
     propagate.gather_graded(np.array([0, events]), indices, np.ones(events, np.float32), weight, nil, current)
     assert np.array_equal(current, total)
-    gradient = np.zeros((1, targets), np.float32)
-    propagate.add_weight_gradient(np.array([0, events]), indices, weight, gradient)
-    assert np.array_equal(gradient, total)
