@@ -61,7 +61,7 @@ class Engine:
         """Run a batch forwards; results come in the order of the samples. What is recorded, runs all steps at once."""
         segments = WHOLE if record else segments
         length, resident = segments.length(batch.steps), segments.resident(batch.steps)
-        plan = self._prepare(batch, per_step=False)
+        plan = self._plan(self.layers, batch)
         with_steps = with_steps or "membrane" in record
         fan_out = fan_outs(self.layers)
 
@@ -121,7 +121,7 @@ class Engine:
         """
         length = segments.length(batch.steps)
         cut = length if segments.truncate and length < batch.steps else None
-        plan = self._prepare(batch, per_step=loss.per_step, cut=cut)
+        plan = self._plan(self.layers, batch, per_step=loss.per_step, cut=cut)
         resident = segments.resident(batch.steps)
         used = min(SLOTS, len(self._micro_batches(batch, resident)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
@@ -213,10 +213,7 @@ class Engine:
 
     def mean_outputs(self, batch: BatchInput, indices: Sequence[int], *, threads: int) -> list[FloatArray]:
         """Run a batch forwards up to the highest of some layers; return their outputs' means over time, [B, N] each."""
-        for layer in self.layers:
-            layer.prepare()
-        constant = isinstance(batch, ConstantInput)
-        plan = Plan.of(self.layers[: max(indices) + 1], batch.steps, constant=constant, per_step=False)
+        plan = self._plan(self.layers[: max(indices) + 1], batch)
         means = [np.empty((batch.batch, self.layers[index].size), np.float32) for index in indices]
 
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> None:
@@ -230,10 +227,12 @@ class Engine:
             self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), batch.steps)
         return means
 
-    def _prepare(self, batch: BatchInput, *, per_step: bool, cut: int | None = None) -> Plan:
-        constant = isinstance(batch, ConstantInput)
-        plan = Plan.of(self.layers, batch.steps, constant=constant, per_step=per_step, cut=cut)
-        for layer in self.layers:
+    def _plan(
+        self, layers: Sequence[Layer], batch: BatchInput, *, per_step: bool = False, cut: int | None = None
+    ) -> Plan:
+        """Plan for a batch and get the layers ready for it."""
+        plan = Plan.of(layers, batch.steps, constant=isinstance(batch, ConstantInput), per_step=per_step, cut=cut)
+        for layer in layers:
             layer.prepare(batch.batch * batch.steps if plan.begin <= layer.index < plan.end else 0)
         return plan
 
