@@ -19,7 +19,8 @@ Result = TypeVar("Result")
 CACHE_BYTES = 1 << 20
 MOST_SAMPLES = 32
 
-# Below so many samples the interpreter's own time shows; they may take an L3 cache then.
+# Below so many samples the interpreter's own time shows; they may take an L3 cache then. And all samples of an ANN, whose
+# one step each writes as much of the weights' gradients as many steps do.
 FEW_SAMPLES = 4
 FEW_BYTES = 1 << 24
 
@@ -30,7 +31,8 @@ SLOTS = 4
 def micro_batch_size(widest: int, steps: int) -> int:
     """Return how many samples a worker carries at once: a power of two up to 32, from shapes alone."""
     size = MOST_SAMPLES
-    while size > 1 and size * steps * widest * 8 > (CACHE_BYTES if size > FEW_SAMPLES else FEW_BYTES):
+    few = MOST_SAMPLES if steps == 1 else FEW_SAMPLES
+    while size > 1 and size * steps * widest * 8 > (CACHE_BYTES if size > few else FEW_BYTES):
         size //= 2
     return size
 

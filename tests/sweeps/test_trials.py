@@ -95,8 +95,8 @@ def test_two_settings_never_share_a_folder(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ready_names("sweeps"))
 def test_ready_sweeps_are_valid(name: str, tmp_path: Path) -> None:
-    """Every sweep that ships can be laid out, on five seeds, with the reference and a control among its methods."""
+    """Every sweep that ships can be laid out, on several seeds, with the reference and a control among its methods."""
     loaded = load_sweep(name)
     laid_out = plan(loaded, tmp_path / "out")
-    assert loaded.sweep.seeds == [0, 1, 2, 3, 4]
+    assert len(loaded.sweep.seeds) >= 3
     assert {setting.method for setting in laid_out.settings} >= {"no distillation", "conventional", "heterogeneous"}
