@@ -19,8 +19,8 @@ Result = TypeVar("Result")
 CACHE_BYTES = 1 << 20
 MOST_SAMPLES = 32
 
-# Below so many samples the interpreter's own time shows; they may take an L3 cache then. And all samples of an ANN, whose
-# one step each writes as much of the weights' gradients as many steps do.
+# Below so many samples the interpreter's own time shows; they may take an L3 cache then. And all samples of an ANN,
+# whose one step each writes as much of the weights' gradients as many steps do.
 FEW_SAMPLES = 4
 FEW_BYTES = 1 << 24
 
