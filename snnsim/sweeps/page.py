@@ -77,7 +77,7 @@ def _table(comparison: Comparison, rows: Iterable[tuple[str, SettingResult]]) ->
     reference = comparison.reference
     lines = []
     for name, result in rows:
-        against = ["", "", "", ""] if result is reference else _against(result, reference)
+        against = [""] * 5 if result is reference else _against(result, reference)
         accuracy, spikes, synops = result.mean("accuracy"), result.mean("spikes"), result.mean("synops")
         lines.append(
             [
@@ -89,18 +89,33 @@ def _table(comparison: Comparison, rows: Iterable[tuple[str, SettingResult]]) ->
                 against[1],
                 _counted(synops),
                 against[2],
-                _energy(result.mean("joules").mean),
+                _counted(result.mean("acs")),
                 against[3],
+                _energy(result.mean("joules").mean),
+                against[4],
             ]
         )
-    head = ("method", "setting", "accuracy", "gain (points)", "spikes", "", "SynOps", "", "energy (estimate)", "")
+    head = (
+        "method",
+        "setting",
+        "accuracy",
+        "gain (points)",
+        "spikes",
+        "",
+        "SynOps",
+        "",
+        "of these ACs",
+        "",
+        "energy (estimate)",
+        "",
+    )
     return markdown_table(head, lines)
 
 
 def _against(result: SettingResult, reference: SettingResult) -> list[str]:
     gain = result.gain(reference, "accuracy")
     spread = "" if math.isnan(gain.deviation) else f" ± {100 * gain.deviation:.2f}"
-    ratios = [result.ratio(reference, measure) for measure in ("spikes", "synops", "joules")]
+    ratios = [result.ratio(reference, measure) for measure in ("spikes", "synops", "acs", "joules")]
     return [f"{100 * gain.mean:+.2f}{spread}", *(_change(ratio) for ratio in ratios)]
 
 
