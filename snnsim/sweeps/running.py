@@ -70,6 +70,7 @@ def run_sweep(loaded: LoadedSweep, out: Path, *, jobs: int | None, data_dir: Pat
     students = [Job(f"{said(k.setting)}, seed {k.seed}", k.loaded, k.folder) for k in by_seed]
     runner = _Runner(at_once, data_dir, progress, folder)
     runner.total = len(teachers) + len(students)
+    runner.unfinished = sum(not RunDirectory(job.folder).finished for job in (*teachers, *students))
     failed = runner.run(teachers)
     if failed:
         raise DivergedError(
@@ -119,7 +120,7 @@ class _Runner:
     """Does jobs in processes of their own, and tells how far they are."""
 
     def __init__(self, at_once: int, data_dir: Path | None, progress: Progress, folder: _Folder) -> None:
-        self.total = 0
+        self.total = self.unfinished = 0
         self._at_once, self._data_dir = at_once, data_dir
         self._progress, self._folder = progress, folder
         self._began, self._busy = time.monotonic(), 0.0
@@ -162,7 +163,7 @@ class _Runner:
         self._busy += seconds
         elapsed = time.monotonic() - self._began
         self._folder.log(self._run, self._at_once, elapsed, self._busy)
-        left = elapsed / self._run * (self.total - self._seen)
+        left = elapsed / self._run * (self.unfinished - self._run)
         self._progress.note(
             f"{self._seen}/{self.total} {job.name}: {_reached(job.folder)}, {duration(seconds)}; {duration(left)} left"
         )
