@@ -20,7 +20,7 @@ from snnsim.files import write_text
 from snnsim.progress import Progress, duration
 from snnsim.run_directory import RunDirectory
 from snnsim.sweeps.language import LoadedSweep
-from snnsim.sweeps.trials import Plan, Setting, plan
+from snnsim.sweeps.trials import Plan, plan
 
 LOG = "log.json"
 
@@ -67,7 +67,7 @@ def run_sweep(loaded: LoadedSweep, out: Path, *, jobs: int | None, data_dir: Pat
     teachers = [Job(f"teacher, seed {config.config.seed}", config, path) for config, path in planned.teachers]
     # Seed by seed, so that what there is halfway compares all settings.
     by_seed = sorted(planned.trials, key=lambda trial: loaded.sweep.seeds.index(trial.seed))
-    students = [Job(f"{said(k.setting)}, seed {k.seed}", k.loaded, k.folder) for k in by_seed]
+    students = [Job(f"{k.setting}, seed {k.seed}", k.loaded, k.folder) for k in by_seed]
     runner = _Runner(at_once, data_dir, progress, folder)
     runner.total = len(teachers) + len(students)
     runner.unfinished = sum(not RunDirectory(job.folder).finished for job in (*teachers, *students))
@@ -77,11 +77,6 @@ def run_sweep(loaded: LoadedSweep, out: Path, *, jobs: int | None, data_dir: Pat
             "\n".join(f"{path}: the teacher's training diverged: {text}" for path, text in failed.items())
         )
     return Swept(planned, runner.run(students))
-
-
-def said(setting: Setting) -> str:
-    """Name a setting with its method."""
-    return f"{setting.method}, {setting.label}" if setting.label else setting.method
 
 
 class _Folder:

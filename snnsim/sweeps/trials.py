@@ -25,6 +25,10 @@ class Setting:
     method: str
     label: str
 
+    def __str__(self) -> str:
+        """Name it with its method: ``heterogeneous (tt=8, ts=1)``."""
+        return f"{self.method} ({self.label})" if self.label else self.method
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
