@@ -1,66 +1,84 @@
 """Exact counters: integers, one record per layer, one number per sample; nothing is estimated from rates."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Counter = NDArray[np.int64]
 
+# The counters' names, in the order in which `LayerCounts` has them.
+COUNTERS: list[str] = []
 
-@dataclass(eq=False)
+
+class _Row:
+    """A counter of `LayerCounts`: a row of its table under a name."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._row = len(COUNTERS)
+        COUNTERS.append(name)
+
+    def __get__(self, counts: "LayerCounts", owner: type) -> Counter:
+        row: Counter = counts.table[self._row]
+        return row
+
+    def __set__(self, counts: "LayerCounts", values: Counter | int) -> None:
+        counts.table[self._row] = values
+
+
 class LayerCounts:
     """Counters of one layer, each int64 [B]; a counter that a layer does not have is zero.
 
     ``spikes`` are the events that the layer emits. ``synops_structural`` are the synapses that events reach,
     ``synops_effective`` those of nonzero weight, split by the kind of the edge into ``acs`` (binary events) and
     ``macs`` (graded or analog values). Under direct coding all steps count; ``macs_once`` is one step's worth.
-    ``macs_dense`` is the same layer as a dense product over all steps.
+    ``macs_dense`` is the same layer as a dense product over all steps. ``table`` [counters, B] holds them all, in the
+    order of `COUNTERS`.
     """
 
-    spikes: Counter
-    synops_structural: Counter
-    synops_effective: Counter
-    synops_recurrent: Counter
-    synops_recurrent_effective: Counter
-    undelivered: Counter
-    acs: Counter
-    macs: Counter
-    macs_once: Counter
-    macs_dense: Counter
-    bias_adds: Counter
-    neuron_updates: Counter
-    resets: Counter
+    spikes = _Row()
+    synops_structural = _Row()
+    synops_effective = _Row()
+    synops_recurrent = _Row()
+    synops_recurrent_effective = _Row()
+    undelivered = _Row()
+    acs = _Row()
+    macs = _Row()
+    macs_once = _Row()
+    macs_dense = _Row()
+    bias_adds = _Row()
+    neuron_updates = _Row()
+    resets = _Row()
+
+    def __init__(self, table: Counter) -> None:
+        self.table = table
 
     @classmethod
     def zeros(cls, batch: int) -> "LayerCounts":
         """Return a record of ``batch`` samples with nothing counted."""
-        return cls(**{name: np.zeros(batch, np.int64) for name in COUNTERS})
+        return cls(np.zeros((len(COUNTERS), batch), np.int64))
 
     @classmethod
     def join(cls, parts: "Sequence[LayerCounts]") -> "LayerCounts":
         """Put the samples of several records one after another."""
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in COUNTERS})
+        return cls(np.concatenate([part.table for part in parts], axis=1))
 
     @classmethod
     def over_time(cls, parts: "Sequence[LayerCounts]", *, constant: bool) -> "LayerCounts":
         """Add up what was counted over several stretches of steps; ``constant``: the input is the same in all."""
-        total = cls(**{name: sum_of([getattr(part, name) for part in parts]) for name in COUNTERS})
-        total.macs_once = parts[0].macs_once if constant else np.zeros_like(total.macs_once)
+        total = cls(sum_of([part.table for part in parts]))
+        total.macs_once = parts[0].macs_once if constant else 0
         return total
 
     def totals(self) -> dict[str, int]:
         """Return every counter summed over the samples."""
-        return {name: int(getattr(self, name).sum()) for name in COUNTERS}
+        return dict(zip(COUNTERS, self.table.sum(axis=1).tolist(), strict=True))
 
 
 def sum_of(counters: Sequence[Counter]) -> Counter:
     """Return the sum of several counters."""
     return np.asarray(np.sum(counters, axis=0), np.int64)
-
-
-COUNTERS = tuple(field.name for field in fields(LayerCounts))
 
 
 @dataclass(eq=False)

@@ -60,13 +60,14 @@ class Engine:
     ) -> list[MicroRun]:
         """Run a batch forwards; results come in the order of the samples. What is recorded, runs all steps at once."""
         segments = WHOLE if record else segments
-        length, resident = segments.length(batch.steps), segments.resident(batch.steps)
+        length = segments.length(batch.steps)
+        size = self._size(segments.resident(batch.steps), back=False)
         plan = self._plan(self.layers, batch)
         with_steps = with_steps or "membrane" in record
         fan_out = fan_outs(self.layers)
 
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> MicroRun:
-            micro.path, micro.fan_out = path, fan_out
+            micro.path, micro.fan_out, micro.trace = path, fan_out, "membrane" in record
             network_input = batch.signal(start, stop, micro.workspace)
             signal = network_input if stem is None else Analog(stem[start:stop, None])
             if length < batch.steps and plan.over_time:
@@ -78,7 +79,7 @@ class Engine:
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
-            return self._in_order(batch, threads, lambda micro, a, b: task(micro, a, b, stem), resident)
+            return self._in_order(batch, threads, lambda micro, a, b: task(micro, a, b, stem), size)
 
     def _keep(
         self,
@@ -122,8 +123,8 @@ class Engine:
         length = segments.length(batch.steps)
         cut = length if segments.truncate and length < batch.steps else None
         plan = self._plan(self.layers, batch, per_step=loss.per_step, cut=cut)
-        resident = segments.resident(batch.steps)
-        used = min(SLOTS, len(self._micro_batches(batch, resident)))
+        size = self._size(segments.resident(batch.steps), back=True)
+        used = min(SLOTS, len(micro_batches(batch.batch, size)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
         terms = np.empty(batch.batch)
         classifies = targets.ndim == 1
@@ -157,7 +158,7 @@ class Engine:
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
             deltas = np.empty((0 if stem is None else batch.batch, 0 if stem is None else stem.shape[1]), np.float32)
-            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas), resident)
+            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas), size)
             self._reduce(plan, batch, slots, deltas, threads)
             named = {f"{k.index}.{name}": slots[0][k.index][name] for k in self.layers for name in k.parameters}
             for penalty in penalties.on_spikes:
@@ -216,7 +217,10 @@ class Engine:
         plan = self._plan(self.layers[: max(indices) + 1], batch)
         means = [np.empty((batch.batch, self.layers[index].size), np.float32) for index in indices]
 
+        size = self._size(batch.steps, back=False)
+
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> None:
+            micro.trace = False
             signal = batch.signal(start, stop, micro.workspace) if stem is None else Analog(stem[start:stop, None])
             run = run_layers(plan, signal, micro)
             for index, mean in zip(indices, means, strict=True):
@@ -224,7 +228,7 @@ class Engine:
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
-            self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), batch.steps)
+            self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), size)
         return means
 
     def _plan(
@@ -244,21 +248,15 @@ class Engine:
         assert isinstance(layer, Affine)
         return layer.constant_forward(batch.x, _sharing(threads))
 
-    def _micro_batches(self, batch: BatchInput, resident: int) -> list[tuple[int, int]]:
-        return micro_batches(batch.batch, self._size(resident))
-
-    def _size(self, steps: int) -> int:
-        return micro_batch_size(max(layer.size for layer in self.layers), steps)
+    def _size(self, resident: int, *, back: bool) -> int:
+        """Return how many samples a micro-batch has; of ``resident`` steps it has something in memory at a time."""
+        return micro_batch_size(max(layer.size for layer in self.layers), resident, back=back)
 
     def _in_slots(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], resident: int
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], size: int
     ) -> list[list[Any]]:
-        """Run micro-batches in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another.
-
-        ``resident`` is of how many steps a micro-batch has something in memory.
-        """
-        ranges = self._micro_batches(batch, resident)
-        size = self._size(resident)
+        """Run micro-batches of ``size`` in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another."""
+        ranges = micro_batches(batch.batch, size)
 
         def chain(slot: int) -> list[Any]:
             workspace = self._workspaces[slot]
@@ -271,9 +269,9 @@ class Engine:
         return share(chain, min(SLOTS, len(ranges)), threads)
 
     def _in_order(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun], resident: int
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun], size: int
     ) -> list[MicroRun]:
-        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b), resident)
+        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b), size)
         count = sum(map(len, chains))
         return [chains[k % SLOTS][k // SLOTS] for k in range(count)]
 

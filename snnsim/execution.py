@@ -14,9 +14,10 @@ from snnsim.errors import InputError
 
 Result = TypeVar("Result")
 
-# Half of a 2 MiB cache, in bytes: what one micro-batch's widest membrane trace and delta may take. A constant, since
-# results must not depend on the machine's size.
+# What one micro-batch's widest membrane trace may take, in bytes: half of a 2 MiB cache with the delta on the way back,
+# all of it forwards only. Constants, since results must not depend on the machine's size.
 CACHE_BYTES = 1 << 20
+FORWARD_BYTES = 1 << 21
 MOST_SAMPLES = 32
 
 # Below so many samples the interpreter's own time shows; they may take an L3 cache then. And all samples of an ANN,
@@ -28,11 +29,16 @@ FEW_BYTES = 1 << 24
 SLOTS = 4
 
 
-def micro_batch_size(widest: int, steps: int) -> int:
-    """Return how many samples a worker carries at once: a power of two up to 32, from shapes alone."""
+def micro_batch_size(widest: int, steps: int, *, back: bool) -> int:
+    """Return how many samples a worker carries at once, forwards or also ``back``.
+
+    A power of two up to 32, from shapes alone.
+    """
     size = MOST_SAMPLES
     few = MOST_SAMPLES if steps == 1 else FEW_SAMPLES
-    while size > 1 and size * steps * widest * 8 > (CACHE_BYTES if size > few else FEW_BYTES):
+    sample = steps * widest * (8 if back else 4)
+    most = CACHE_BYTES if back else FORWARD_BYTES
+    while size > 1 and size * sample > (most if size > few else FEW_BYTES):
         size //= 2
     return size
 

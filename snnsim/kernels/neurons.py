@@ -116,14 +116,16 @@ def integrate_and_fire(
     """Run firing neurons over all steps and write their events.
 
     ``membrane`` [M, T, N] holds the currents and is overwritten by the membrane before the reset; where currents are
-    the same at every step they are ``constant`` [M, N] instead (otherwise empty). ``beta``, ``threshold``,
+    the same at every step they are ``constant`` [M, N] instead (otherwise empty), and ``membrane`` may be [M, 1, N],
+    of which only the last step's remains. ``beta``, ``threshold``,
     ``fire_above`` [N]. Empty where a neuron has no such thing: ``alpha`` [N] (synaptic current), ``rho`` and
     ``adaptation`` [N] (adaptive threshold), ``recurrent`` [N, N], one row per neuron that fires. Scratch: ``state``
     [5, N], ``fired`` [N rounded up to 64, the rest zero] with ``words``, the same memory as 64-bit words. Events:
     ``indptr`` [M * T + 1], ``indices`` [at least M * T * N]. ``carried`` [M, 5, N] are the states before the first
     step (rows `REST` to `FIRED`), overwritten by those after the last; empty: all start at zero.
     """
-    samples, steps, n = membrane.shape
+    samples, kept, n = membrane.shape
+    steps = (indptr.size - 1) // samples
     rest = state[0]
     pending = state[1]
     synaptic = state[2]
@@ -150,7 +152,7 @@ def integrate_and_fire(
         for t in range(steps):
             bucket = b * steps + t
             # One array for current and membrane: with two that may overlap, the compiler would not vectorise.
-            u = membrane[b, t]
+            u = membrane[b, t if kept == steps else 0]
             if constant.size:
                 drive = constant[b]
                 for j in range(n):

@@ -171,15 +171,27 @@ def count_delivered(
 ) -> None:
     """Add up, event by event, the synapses that each sample's events reach.
 
-    ``fan_out`` [F, C]: C kinds of synapses per input; ``counts`` [M, C], overwritten.
+    ``fan_out`` [F, 2]: two kinds of synapses per input; ``counts`` [M, 2], overwritten.
     """
     for b in range(counts.shape[0]):
-        for c in range(counts.shape[1]):
-            counts[b, c] = 0
+        first = second = 0
         for j in range(indptr[b * steps], indptr[(b + 1) * steps]):
-            i = indices[j]
-            for c in range(counts.shape[1]):
-                counts[b, c] += fan_out[i, c]
+            reached = fan_out[np.uint64(indices[j])]
+            first += reached[0]
+            second += reached[1]
+        counts[b, 0] = first
+        counts[b, 1] = second
+
+
+@kernel
+def count_nonzero(weight: FloatArray, counts: CountArray) -> None:
+    """Count each row's weights that are not zero: ``weight`` [F, N], ``counts`` [F], overwritten."""
+    for i in range(counts.size):
+        row = weight[i]
+        total = np.int32(0)
+        for k in range(row.size):
+            total += np.int32(row[k] != np.float32(0))
+        counts[i] = total
 
 
 @kernel

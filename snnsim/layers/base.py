@@ -111,7 +111,8 @@ class MicroBatch:
     """A few samples on their way through the network, forwards and back, in one worker.
 
     ``samples`` are in it, ``size`` is what a full one holds (buffers and products have that size); ``dropout_keys``
-    is None outside of training; ``path`` says how events reach dense layers; ``fan_out[i]`` is that of layer i, where
+    is None outside of training; ``path`` says how events reach dense layers; ``trace`` whether neurons have to keep
+    their membranes of all steps; ``fan_out[i]`` is that of layer i, where
     counting is asked for, and ``reached[i]`` [N] the synapses that a spike of layer i reaches, where spikes are
     penalised; ``saved`` is what layers keep for the way back; ``extra[i]`` [M, N] is the regularisers' gradient of
     layer i's spikes, the same at every step; ``needed[i]`` lists where somebody needs the gradient of layer i's input,
@@ -129,6 +130,7 @@ class MicroBatch:
     workspace: Workspace
     dropout_keys: SampleKeys | None = None
     path: str = "auto"
+    trace: bool = True
     fan_out: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     reached: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     saved: dict[int, Any] = field(default_factory=dict)
@@ -147,6 +149,7 @@ class MicroBatch:
             self.workspace,
             self.dropout_keys,
             self.path,
+            self.trace,
             self.fan_out,
             self.reached,
             carried=carried,
@@ -272,22 +275,30 @@ class Affine(Layer):
             reached = np.empty((signal.batch, 2), np.int64)
             propagate.count_delivered(signal.indptr, signal.indices, fan_out, micro.steps, reached)
             if signal.values is None:
-                counts.acs = reached[:, 1].copy()
+                counts.acs = reached[:, 1]
             else:
-                counts.macs = reached[:, 1].copy()
+                counts.macs = reached[:, 1]
         else:
-            present = signal.values.reshape(*signal.values.shape[:2], self.fan_in) != 0
-            reached = (present.astype(np.int64) @ fan_out).sum(axis=1)
+            # Float64 for the BLAS: exact up to 2^53 synapses.
+            present = np.count_nonzero(signal.values.reshape(samples_of(signal), -1, self.fan_in), axis=1)
+            reached = (present.astype(np.float64) @ fan_out.astype(np.float64)).astype(np.int64)
             if constant(signal):
-                counts.macs_once = reached[:, 1].copy()
-                reached = reached * micro.steps
-            counts.macs = reached[:, 1].copy()
-        counts.synops_structural = reached[:, 0].copy()
-        counts.synops_effective = reached[:, 1].copy()
+                counts.macs_once = reached[:, 1]
+                reached *= micro.steps
+            counts.macs = reached[:, 1]
+        counts.synops_structural = reached[:, 0]
+        counts.synops_effective = reached[:, 1]
         counts.macs_dense += micro.steps * int(fan_out[:, 0].sum())
         if "bias" in self.parameters:
             counts.bias_adds += micro.steps * self.size
         return counts
+
+
+def synapses(rows: FloatArray) -> NDArray[np.int64]:
+    """Return per row of weights [F, N] how many synapses it has, and how many of nonzero weight, int64 [F, 2]."""
+    effective = np.empty(rows.shape[0], np.int64)
+    propagate.count_nonzero(rows, effective)
+    return np.stack([np.full_like(effective, rows.shape[1]), effective], axis=1)
 
 
 def samples_of(signal: Signal) -> int:

@@ -18,6 +18,7 @@ from snnsim.layers.base import (
     Signal,
     constant,
     event_values,
+    synapses,
 )
 from snnsim.layers.packing import NOT_PACKED, add_weight_gradient, pack_weights, read_packed
 from snnsim.layers.products import row_products
@@ -203,5 +204,4 @@ class Dense(Affine):
 
     def fan_out(self) -> NDArray[np.int64]:
         """Return per input the existing synapses and those of nonzero weight, int64 [in, 2]."""
-        effective = np.count_nonzero(self._rows, axis=1)
-        return np.stack([np.full(self.fan_in, self.size), effective], axis=1).astype(np.int64)
+        return synapses(self._rows)

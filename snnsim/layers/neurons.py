@@ -24,6 +24,7 @@ from snnsim.layers.base import (
     Signal,
     event_values,
     samples_of,
+    synapses,
 )
 from snnsim.layers.packing import add_weight_gradient
 from snnsim.memory import aligned_zeros
@@ -136,7 +137,7 @@ class FiringNeurons(Layer):
         return self.parameters["recurrent_weight"].T if self.firing.recurrent else _NO_WEIGHTS
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
-        """Run all steps; keep the membrane before the reset, return the spikes."""
+        """Run all steps; keep the membrane before the reset where it is asked for, return the spikes."""
         steps, n = micro.steps, self.size
         current = as_current(self, signal, micro)
         count = current.shape[0]
@@ -144,7 +145,7 @@ class FiringNeurons(Layer):
         if current.shape[1] == steps and steps > 1:
             membrane, constant = current, _NO_WEIGHTS
         else:
-            membrane = self.buffer(micro, "membrane", (micro.size, steps, n))[:count]
+            membrane = self.buffer(micro, "membrane", (micro.size, steps if micro.trace else 1, n))[:count]
             constant = current[:, 0]
         fired = self.buffer(micro, "fired", (-(-n // 64) * 64,), np.uint8)
         indptr = np.empty(count * steps + 1, np.int64)
@@ -299,17 +300,16 @@ class FiringNeurons(Layer):
             reached = np.empty((output.batch, 2), np.int64)
             fan_out = micro.fan_out[self.index]
             propagate.count_delivered(late.indptr, late.indices, fan_out, micro.steps, reached)
-            counts.synops_recurrent = reached[:, 0].copy()
-            counts.synops_recurrent_effective = reached[:, 1].copy()
-            counts.acs = reached[:, 1].copy()
+            counts.synops_recurrent = reached[:, 0]
+            counts.synops_recurrent_effective = reached[:, 1]
+            counts.acs = reached[:, 1]
             counts.undelivered = output.per_sample - late.per_sample
             counts.macs_dense += micro.steps * self.size**2
         return counts
 
     def recurrent_fan_out(self) -> NDArray[np.int64]:
         """Return per neuron its recurrent synapses and those of nonzero weight, int64 [N, 2]."""
-        effective = np.count_nonzero(self._recurrent_rows, axis=1)
-        return np.stack([np.full(self.size, self.size), effective], axis=1).astype(np.int64)
+        return synapses(self._recurrent_rows)
 
 
 _NO_VALUES = np.empty(0, np.float32)
