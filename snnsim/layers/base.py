@@ -272,8 +272,7 @@ class Affine(Layer):
         counts = LayerCounts.zeros(samples_of(signal))
         fan_out = micro.fan_out[self.index]
         if isinstance(signal, Events):
-            reached = np.empty((signal.batch, 2), np.int64)
-            propagate.count_delivered(signal.indptr, signal.indices, fan_out, micro.steps, reached)
+            reached = delivered(signal, fan_out)
             if signal.values is None:
                 counts.acs = reached[:, 1]
             else:
@@ -292,6 +291,15 @@ class Affine(Layer):
         if "bias" in self.parameters:
             counts.bias_adds += micro.steps * self.size
         return counts
+
+
+def delivered(events: Events, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many synapses the events of each sample reach, int64 [M, 2]; ``fan_out`` [F, 2] is the inputs'."""
+    if (fan_out == fan_out[0]).all():
+        return events.per_sample[:, None] * fan_out[0]
+    reached = np.empty((events.batch, 2), np.int64)
+    propagate.count_delivered(events.indptr, events.indices, fan_out, events.num_steps, reached)
+    return reached
 
 
 def synapses(rows: FloatArray) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from snnsim.layers.base import (
     MicroBatch,
     Shape,
     Signal,
+    delivered,
     event_values,
     samples_of,
     synapses,
@@ -297,9 +298,7 @@ class FiringNeurons(Layer):
             counts.resets = output.per_sample
         if self.firing.recurrent:
             late = self._delivered_late(output, micro)
-            reached = np.empty((output.batch, 2), np.int64)
-            fan_out = micro.fan_out[self.index]
-            propagate.count_delivered(late.indptr, late.indices, fan_out, micro.steps, reached)
+            reached = delivered(late, micro.fan_out[self.index])
             counts.synops_recurrent = reached[:, 0]
             counts.synops_recurrent_effective = reached[:, 1]
             counts.acs = reached[:, 1]
