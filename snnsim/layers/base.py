@@ -296,7 +296,7 @@ class Affine(Layer):
 def delivered(events: Events, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return how many synapses the events of each sample reach, int64 [M, 2]; ``fan_out`` [F, 2] is the inputs'."""
     if (fan_out == fan_out[0]).all():
-        return events.per_sample[:, None] * fan_out[0]
+        return np.asarray(events.per_sample[:, None] * fan_out[0])
     reached = np.empty((events.batch, 2), np.int64)
     propagate.count_delivered(events.indptr, events.indices, fan_out, events.num_steps, reached)
     return reached
