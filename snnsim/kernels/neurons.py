@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
 from snnsim.kernels.codes import FIRED, NONE, PENDING, REST, SUBTRACT, SYNAPTIC, TRACE, ZERO
+from snnsim.kernels.vectors import WIDTH, row_adder
 
 FloatArray = NDArray[np.float32]
 
@@ -22,6 +23,8 @@ GATHER_BYTES = np.uint64(0x0102040810204080)
 DE_BRUIJN = 0x03F79D71B4CB0A89
 FIND_BIT = np.uint64(DE_BRUIJN)
 BIT = np.array([((DE_BRUIJN << k) % (1 << 64)) >> 58 for k in range(64)]).argsort().astype(np.int32)
+
+_add_rows = row_adder((8, 2, 1))
 
 
 @kernel
@@ -63,25 +66,6 @@ def emit_rows(words: NDArray[np.uint64], indptr: NDArray[np.int64], indices: NDA
     for r in range(words.shape[0]):
         total = _emit(words[r], indices, total)
         indptr[r + 1] = total
-
-
-@kernel
-def _add_rows(indices: NDArray[np.int32], weight: FloatArray, out: FloatArray) -> None:
-    """Add the weight rows of some events to ``out`` [N], four rows a pass."""
-    j = 0
-    while j + 3 < indices.size:
-        w0 = weight[indices[j]]
-        w1 = weight[indices[j + 1]]
-        w2 = weight[indices[j + 2]]
-        w3 = weight[indices[j + 3]]
-        for k in range(out.size):
-            out[k] += (w0[k] + w1[k]) + (w2[k] + w3[k])
-        j += 4
-    while j < indices.size:
-        w0 = weight[indices[j]]
-        for k in range(out.size):
-            out[k] += w0[k]
-        j += 1
 
 
 @kernel
@@ -134,6 +118,7 @@ def integrate_and_fire(
     limit = state[4]
     for j in range(n):
         limit[j] = fire_above[j]
+    rows = recurrent.reshape(-1)
     carry = carried.size > 0
     total = 0
     indptr[0] = 0
@@ -158,16 +143,15 @@ def integrate_and_fire(
                 for j in range(n):
                     u[j] = drive[j]
             if recurrent.size:
-                if t > 0:
-                    _add_rows(indices[indptr[bucket - 1] : total], recurrent, u)
-                elif carry:
+                begin, end = indptr[bucket - 1] if t > 0 else total, total
+                if t == 0 and carry:
                     # The last spikes before, for a moment where this step's own will be.
-                    end = total
                     for j in range(n):
                         if carried[b, FIRED, j] != NIL:
                             indices[end] = j
                             end += 1
-                    _add_rows(indices[total:end], recurrent, u)
+                for k in range(0, n, WIDTH):
+                    _add_rows(u, k, u, k, rows, k, n, min(WIDTH, n - k), indices, begin, end)
             if alpha.size:
                 for j in range(n):
                     synaptic[j] = alpha[j] * synaptic[j] + u[j]

@@ -18,33 +18,13 @@ from snnsim.kernels.codes import (
     TRIANGLE,
     ZERO,
 )
+from snnsim.kernels.vectors import add_products, carry_back
 
 FloatArray = NDArray[np.float32]
 
 
 ONE = np.float32(1)
 NIL = np.float32(0)
-
-
-@kernel
-def _add_products(factors: FloatArray, weight: FloatArray, out: FloatArray) -> None:
-    """Add ``sum_k factors[k] * weight[k]`` to ``out`` [N]; rows with factor zero are skipped, four rows a pass."""
-    k = 0
-    n = out.size
-    while k < n:
-        if k + 3 < n:
-            f0, f1, f2, f3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
-            if f0 != NIL or f1 != NIL or f2 != NIL or f3 != NIL:
-                w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
-                for j in range(n):
-                    out[j] += (f0 * w0[j] + f1 * w1[j]) + (f2 * w2[j] + f3 * w3[j])
-            k += 4
-        else:
-            f0 = factors[k]
-            w0 = weight[k]
-            for j in range(n):
-                out[j] += f0 * w0[j]
-            k += 1
 
 
 @dot_kernel
@@ -106,10 +86,13 @@ def _firing_limits(
     begun: FloatArray,
     b: int,
     trace: FloatArray,
+    first: int,
     levels: FloatArray,
     limits: FloatArray,
 ) -> None:
     """Run sample b again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired.
+
+    Both are written from row ``first`` on.
 
     ``membrane`` [T, N] is the sample's; ``begun`` [M, 5, N] the states before the first step, or empty; ``trace`` [N]
     scratch.
@@ -118,8 +101,8 @@ def _firing_limits(
         trace[j] = begun[b, TRACE, j] if begun.size else NIL
     for t in range(membrane.shape[0]):
         u = membrane[t]
-        level = levels[t]
-        limit = limits[t]
+        level = levels[first + t]
+        limit = limits[first + t]
         for j in range(trace.size):
             value = threshold[j] + adaptation[j] * trace[j]
             level[j] = value
@@ -151,7 +134,7 @@ def mark_active(
     h, trace = state[0], state[1]
     for b in range(samples):
         if rho.size:
-            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, trace, levels, limits)
+            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, trace, 0, levels, limits)
         for t in range(steps):
             _surrogate(code, sharpness, membrane[b, t], levels[t] if rho.size else threshold, h)
             mark = marks[b * steps + t]
@@ -170,6 +153,54 @@ def _rested(reset: int, u: FloatArray, limit: FloatArray, threshold: FloatArray,
             rest[j] = NIL if s else u[j]
         else:
             rest[j] = u[j]
+
+
+@kernel
+def _backpropagate_plain(
+    membrane: FloatArray,
+    spike_gradient: FloatArray,
+    step_weights: FloatArray,
+    extra: FloatArray,
+    delta: FloatArray,
+    delta_sum: FloatArray,
+    beta: FloatArray,
+    threshold: FloatArray,
+    fire_above: FloatArray,
+    reset: int,
+    code: int,
+    sharpness: np.float32,
+    state: FloatArray,
+    carried: FloatArray,
+) -> None:
+    """`backpropagate` for neurons that have nothing but a membrane: the same arithmetic in one pass a step."""
+    samples, steps, n = membrane.shape
+    same = spike_gradient.shape[1] == 1
+    keep = delta.size > 0
+    h, spare, du, total, kept = state[0], state[1], state[2], state[3], state[4]
+    carry = carried.size > 0
+    for j in range(n):
+        kept[j] = beta[j]
+    for b in range(samples):
+        more = extra[b]
+        for j in range(n):
+            du[j] = carried[b, 0, j] if carry else NIL
+            total[j] = NIL
+        for t in range(steps - 1, -1, -1):
+            u = membrane[b, t]
+            _surrogate(code, sharpness, u, threshold, h)
+            if reset == ZERO:
+                for j in range(n):
+                    kept[j] = NIL if u[j] > fire_above[j] else beta[j]
+            above = spike_gradient[b, 0 if same else t]
+            out = delta[b, t] if keep else spare
+            carry_back(h, above, step_weights[t], more, kept, du, total, out, n)
+        for j in range(n):
+            delta_sum[b, j] = total[j]
+        if carry:
+            for j in range(n):
+                carried[b, 0, j] = du[j]
+                carried[b, 1, j] = du[j]
+                carried[b, 2, j] = NIL
 
 
 @kernel
@@ -205,137 +236,159 @@ def backpropagate(
     ``delta`` [M, T, N] (may be ``spike_gradient``), or nothing where it is empty, and ``delta_sum`` [M, N], its sum
     over time. Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent`` [N, N],
     here one row per neuron that is *reached*, or, for surrogates of compact support, per neuron that fires;
-    ``learned`` [3, N], to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8, N];
-    ``levels`` and ``limits`` [T, N] for adaptive neurons. Where the steps are part of a longer run: ``begun``
-    [M, 5, N], the states before the first step, and ``carried`` [M, 3, N], dL/du, dL/di and dL/da of the step after
-    the last, overwritten by those of the first; otherwise both are empty.
+    ``learned`` [3, N], to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8 * K, N]
+    and, for adaptive neurons, ``levels`` and ``limits`` [K * T, N]: K samples, at most `TOGETHER`, go through a step
+    side by side and share what is loaded of the recurrent weights; no delta depends on it. Where the steps are part of
+    a longer run: ``begun`` [M, 5, N], the states before the first step, and ``carried`` [M, 3, N], dL/du, dL/di and
+    dL/da of the step after the last, overwritten by those of the first; otherwise both are empty.
 
     With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
     and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
     ``di[t] = du[t] + alpha di[t + 1]``.
     """
+    if detach_reset and not (alpha.size or rho.size or recurrent.size or learned.size):
+        _backpropagate_plain(
+            membrane,
+            spike_gradient,
+            step_weights,
+            extra,
+            delta,
+            delta_sum,
+            beta,
+            threshold,
+            fire_above,
+            reset,
+            code,
+            sharpness,
+            state,
+            carried,
+        )
+        return
     samples, steps, n = membrane.shape
     same = spike_gradient.shape[1] == 1
     keep = delta.size > 0
-    plain = detach_reset and not (alpha.size or rho.size or recurrent.size or learned.size)
-    h, g, du, di = state[0], state[1], state[2], state[3]
-    total, da, rest, older = state[4], state[5], state[6], state[7]
+    compact = code in (TRIANGLE, BOXCAR)
     carry = carried.size > 0
-    for b in range(samples):
-        more = extra[b]
-        if rho.size:
-            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, da, levels, limits)
-        for j in range(n):
-            du[j] = carried[b, 0, j] if carry else NIL
-            di[j] = carried[b, 1, j] if carry else NIL
-            da[j] = carried[b, 2, j] if carry else NIL
-            total[j] = NIL
+    together = state.shape[0] // 8
+    # Without a synaptic current the gradient of the input is the membrane's: the same row.
+    inputs = (3 if alpha.size else 2) * together
+    flat = state.reshape(-1)
+    all_g = flat[together * n : 2 * together * n]
+    all_di = flat[inputs * n : (inputs + together) * n]
+    weights = recurrent.reshape(-1)
+    for first in range(0, samples, together):
+        count = min(together, samples - first)
+        for s in range(count):
+            b = first + s
+            du, di = state[2 * together + s], state[inputs + s]
+            total, da = state[4 * together + s], state[5 * together + s]
+            if rho.size:
+                at = s * steps
+                _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, da, at, levels, limits)
+            for j in range(n):
+                di[j] = carried[b, 1, j] if carry else NIL
+                du[j] = carried[b, 0, j] if carry else NIL
+                da[j] = carried[b, 2, j] if carry else NIL
+                total[j] = NIL
         for t in range(steps - 1, -1, -1):
-            u = membrane[b, t]
-            limit = limits[t] if rho.size else fire_above
-            _surrogate(code, sharpness, u, levels[t] if rho.size else threshold, h)
-            above = spike_gradient[b, 0 if same else t]
             weight = step_weights[t]
-            if plain:
-                # The same arithmetic as below, in one pass.
+            for s in range(count):
+                b = first + s
+                h, g = state[s], state[together + s]
+                u = membrane[b, t]
+                _surrogate(code, sharpness, u, levels[s * steps + t] if rho.size else threshold, h)
+                above, more = spike_gradient[b, 0 if same else t], extra[b]
+                for j in range(n):
+                    g[j] = above[j] * weight + more[j]
+                if recurrent.size and compact:
+                    _add_needed_products(state[inputs + s], recurrent, h, g)
+            if recurrent.size and not compact:
+                add_products(all_di, n, weights, all_g, n, n, count)
+            for s in range(count):
+                b = first + s
+                h, g, du, di = state[s], state[together + s], state[2 * together + s], state[inputs + s]
+                total, da = state[4 * together + s], state[5 * together + s]
+                u = membrane[b, t]
+                limit = limits[s * steps + t] if rho.size else fire_above
+                if rho.size:
+                    for j in range(n):
+                        g[j] += da[j]
+                if not detach_reset:
+                    if reset == SUBTRACT:
+                        for j in range(n):
+                            g[j] -= beta[j] * threshold[j] * du[j]
+                    elif reset == ZERO:
+                        for j in range(n):
+                            g[j] -= beta[j] * u[j] * du[j]
+                    elif reset == SUBTRACT_DELAYED:
+                        for j in range(n):
+                            g[j] -= threshold[j] * du[j]
+                if learned.size:
+                    for j in range(n):
+                        learned[2, j] -= h[j] * g[j]
+                        if u[j] > limit[j]:
+                            if reset == SUBTRACT:
+                                learned[2, j] -= beta[j] * du[j]
+                            elif reset == SUBTRACT_DELAYED:
+                                learned[2, j] -= du[j]
+                if rho.size:
+                    for j in range(n):
+                        da[j] = rho[j] * da[j] - adaptation[j] * h[j] * g[j]
                 if reset == ZERO:
                     for j in range(n):
                         kept = NIL if u[j] > limit[j] else beta[j]
-                        du[j] = h[j] * (above[j] * weight + more[j]) + kept * du[j]
+                        du[j] = h[j] * g[j] + kept * du[j]
                 else:
                     for j in range(n):
-                        du[j] = h[j] * (above[j] * weight + more[j]) + beta[j] * du[j]
+                        du[j] = h[j] * g[j] + beta[j] * du[j]
+                if alpha.size:
+                    for j in range(n):
+                        di[j] = du[j] + alpha[j] * di[j]
                 for j in range(n):
-                    total[j] += du[j]
+                    total[j] += di[j]
                 if keep:
                     out = delta[b, t]
                     for j in range(n):
-                        out[j] = du[j]
-                continue
-            for j in range(n):
-                g[j] = above[j] * weight + more[j]
-            if recurrent.size:
-                if code in (TRIANGLE, BOXCAR):
-                    _add_needed_products(di, recurrent, h, g)
-                else:
-                    _add_products(di, recurrent, g)
-            if rho.size:
-                for j in range(n):
-                    g[j] += da[j]
-            if not detach_reset:
-                if reset == SUBTRACT:
+                        out[j] = di[j]
+                if learned.size and t > 0:
+                    before = membrane[b, t - 1]
+                    limit_before = limits[s * steps + t - 1] if rho.size else fire_above
+                    rest, older = state[6 * together + s], state[7 * together + s]
+                    _rested(reset, before, limit_before, threshold, rest)
                     for j in range(n):
-                        g[j] -= beta[j] * threshold[j] * du[j]
-                elif reset == ZERO:
+                        learned[0, j] += du[j] * rest[j]
+                    if alpha.size:
+                        # The synaptic current of the step before is what its membrane got on top of the decayed rest.
+                        if t > 1:
+                            earlier = membrane[b, t - 2]
+                            limit_earlier = limits[s * steps + t - 2] if rho.size else fire_above
+                            _rested(reset, earlier, limit_earlier, threshold, older)
+                            for j in range(n):
+                                pending = (
+                                    threshold[j] if reset == SUBTRACT_DELAYED and earlier[j] > limit_earlier[j] else NIL
+                                )
+                                learned[1, j] += di[j] * (before[j] - beta[j] * older[j] + pending)
+                        elif carry:
+                            for j in range(n):
+                                current = before[j] - beta[j] * begun[b, REST, j] + begun[b, PENDING, j]
+                                learned[1, j] += di[j] * current
+                        else:
+                            for j in range(n):
+                                learned[1, j] += di[j] * before[j]
+                elif learned.size and carry:
                     for j in range(n):
-                        g[j] -= beta[j] * u[j] * du[j]
-                elif reset == SUBTRACT_DELAYED:
-                    for j in range(n):
-                        g[j] -= threshold[j] * du[j]
-            if learned.size:
-                for j in range(n):
-                    learned[2, j] -= h[j] * g[j]
-                    if u[j] > limit[j]:
-                        if reset == SUBTRACT:
-                            learned[2, j] -= beta[j] * du[j]
-                        elif reset == SUBTRACT_DELAYED:
-                            learned[2, j] -= du[j]
-            if rho.size:
-                for j in range(n):
-                    da[j] = rho[j] * da[j] - adaptation[j] * h[j] * g[j]
-            if reset == ZERO:
-                for j in range(n):
-                    kept = NIL if u[j] > limit[j] else beta[j]
-                    du[j] = h[j] * g[j] + kept * du[j]
-            else:
-                for j in range(n):
-                    du[j] = h[j] * g[j] + beta[j] * du[j]
-            if alpha.size:
-                for j in range(n):
-                    di[j] = du[j] + alpha[j] * di[j]
-            else:
-                for j in range(n):
-                    di[j] = du[j]
-            if learned.size and t > 0:
-                before = membrane[b, t - 1]
-                limit_before = limits[t - 1] if rho.size else fire_above
-                _rested(reset, before, limit_before, threshold, rest)
-                for j in range(n):
-                    learned[0, j] += du[j] * rest[j]
-                if alpha.size:
-                    # The synaptic current of the step before is what its membrane got on top of the decayed rest.
-                    if t > 1:
-                        earlier = membrane[b, t - 2]
-                        limit_earlier = limits[t - 2] if rho.size else fire_above
-                        _rested(reset, earlier, limit_earlier, threshold, older)
+                        learned[0, j] += du[j] * begun[b, REST, j]
+                    if alpha.size:
                         for j in range(n):
-                            pending = (
-                                threshold[j] if reset == SUBTRACT_DELAYED and earlier[j] > limit_earlier[j] else NIL
-                            )
-                            learned[1, j] += di[j] * (before[j] - beta[j] * older[j] + pending)
-                    elif carry:
-                        for j in range(n):
-                            current = before[j] - beta[j] * begun[b, REST, j] + begun[b, PENDING, j]
-                            learned[1, j] += di[j] * current
-                    else:
-                        for j in range(n):
-                            learned[1, j] += di[j] * before[j]
-            elif learned.size and carry:
-                for j in range(n):
-                    learned[0, j] += du[j] * begun[b, REST, j]
-                if alpha.size:
-                    for j in range(n):
-                        learned[1, j] += di[j] * begun[b, SYNAPTIC, j]
+                            learned[1, j] += di[j] * begun[b, SYNAPTIC, j]
+        for s in range(count):
+            b = first + s
+            du, di = state[2 * together + s], state[inputs + s]
+            total, da = state[4 * together + s], state[5 * together + s]
             for j in range(n):
-                total[j] += di[j]
-            if keep:
-                out = delta[b, t]
+                delta_sum[b, j] = total[j]
+            if carry:
                 for j in range(n):
-                    out[j] = di[j]
-        for j in range(n):
-            delta_sum[b, j] = total[j]
-        if carry:
-            for j in range(n):
-                carried[b, 0, j] = du[j]
-                carried[b, 1, j] = di[j]
-                carried[b, 2, j] = da[j]
+                    carried[b, 0, j] = du[j]
+                    carried[b, 1, j] = di[j]
+                    carried[b, 2, j] = da[j]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from snnsim import surrogates
 from snnsim.accounting import LayerCounts
 from snnsim.events import Events
-from snnsim.kernels import codes, neurons, neurons_back, propagate
+from snnsim.kernels import codes, neurons, neurons_back, propagate, vectors
 from snnsim.layers.base import (
     NOT_CARRIED,
     Analog,
@@ -106,11 +106,18 @@ class FiringNeurons(Layer):
             rows[...] = rng.uniform(-bound, bound, rows.shape).astype(np.float32).T
             self.parameters["recurrent_weight"] = rows.T
         self.values = self._spread()
+        # A neuron's delta reaches all that fired into it, in one row per neuron that is reached; where few derivatives
+        # are not zero, it is gathered for those alone, in one row per neuron that fired.
+        self._reached_rows = _NO_WEIGHTS
+        if firing.recurrent and not firing.surrogate.compact:
+            self._reached_rows = aligned_zeros((self.size, self.size))
 
     def prepare(self, buckets: int) -> None:
-        """Spread learned values over the neurons anew."""
+        """Spread learned values over the neurons anew, and turn the recurrent weights round for the way back."""
         if self.firing.learned:
             self.values = self._spread()
+        if self._reached_rows.size:
+            self._reached_rows[...] = self.parameters["recurrent_weight"]
 
     def _spread(self) -> Values:
         spread: dict[str, FloatArray] = {}
@@ -192,7 +199,8 @@ class FiringNeurons(Layer):
         extra = micro.extra.get(self.index)
         values = self.values
         learned = np.zeros((3 if self.firing.learned else 0, n))
-        adapted = (steps if self.firing.rho is not None else 0, n)
+        together = vectors.TOGETHER if self._reached_rows.size else 1
+        adapted = (together * steps if self.firing.rho is not None else 0, n)
         neurons_back.backpropagate(
             membrane,
             gradient.values,
@@ -208,10 +216,10 @@ class FiringNeurons(Layer):
             values.alpha,
             values.rho,
             values.adaptation,
-            self._rows_back(),
+            self._reached_rows if self._reached_rows.size else self._recurrent_rows,
             self.firing.surrogate.code,
             self.firing.surrogate.sharpness,
-            self.buffer(micro, "state", (8, n)),
+            self.buffer(micro, "state", (8 * together, n)),
             self.buffer(micro, "levels", adapted),
             self.buffer(micro, "limits", adapted),
             learned,
@@ -224,16 +232,6 @@ class FiringNeurons(Layer):
         if self.firing.recurrent:
             self._add_recurrent_gradient(spikes, delta, gradients["recurrent_weight"].T, micro)
         return Gradient(total[:, None] if summed_only else delta, total=total)
-
-    def _rows_back(self) -> FloatArray:
-        """Return the recurrent weights as the way back wants them.
-
-        A neuron's delta reaches all that fired into it, in one row per neuron that is reached; where few derivatives
-        are not zero, it is gathered for those alone, in one row per neuron that fired.
-        """
-        if not self.firing.recurrent or self.firing.surrogate.compact:
-            return self._recurrent_rows
-        return np.ascontiguousarray(self.parameters["recurrent_weight"])
 
     def active(self, micro: MicroBatch) -> Events:
         """Return where the surrogate's derivative is not zero, of use where it has compact support.

@@ -12,7 +12,7 @@ from oracles import assert_same_bits, assert_same_events
 from reference.backward import through_spikes
 from reference.forward import Neuron, States
 from snnsim import Events
-from snnsim.kernels import codes, integrators, neurons, neurons_back
+from snnsim.kernels import codes, integrators, neurons, neurons_back, vectors
 from snnsim.layers.base import NOT_CARRIED
 from strategies import FloatArray, exact_values, seeds
 
@@ -302,6 +302,52 @@ def test_backpropagate(
         # float32 deltas against float64 ones; the scale grows with how many are summed.
         np.testing.assert_allclose(added[0::2], expected_values[0::2], rtol=1e-4, atol=scale)
         np.testing.assert_allclose(added[1], expected_values[1] if cell.alpha.size else 0, rtol=1e-4, atol=scale)
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 23, 24, 25, 33, 40, 49])
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_samples_side_by_side(n: int, adaptive: bool) -> None:
+    """A sample's deltas have the same bits alone, and side by side with others in whole and incomplete blocks."""
+    rng = np.random.default_rng(n)
+    samples, steps = 2 * vectors.TOGETHER - 1, 3
+    membrane, gradient = rng.normal(1, 1, (2, samples, steps, n)).astype(np.float32)
+    ones, recurrent = np.ones(n, np.float32), rng.normal(size=(n, n)).astype(np.float32)
+    rho, adaptation = (0.9 * ones, 0.1 * ones) if adaptive else (NONE, NONE)
+
+    def back(part: slice, together: int) -> FloatArray:
+        u = membrane[part]
+        delta = np.full(u.shape, np.nan, np.float32)
+        levels, limits = np.full((2, together * steps if adaptive else 0, n), np.nan, np.float32)
+        neurons_back.backpropagate(
+            u,
+            gradient[part],
+            np.ones(steps, np.float32),
+            np.zeros((len(u), n), np.float32),
+            delta,
+            np.empty((len(u), n), np.float32),
+            0.9 * ones,
+            ones,
+            ones,
+            codes.SUBTRACT,
+            True,
+            NONE,
+            rho,
+            adaptation,
+            recurrent,
+            codes.ATAN,
+            np.float32(2),
+            np.full((8 * together, n), np.nan, np.float32),
+            levels,
+            limits,
+            np.zeros((0, n)),
+            NOT_CARRIED,
+            NOT_CARRIED,
+        )
+        return delta
+
+    alone = np.concatenate([back(slice(b, b + 1), 1) for b in range(samples)])
+    for together in range(1, vectors.TOGETHER + 1):
+        assert_same_bits(back(slice(None), together), alone)
 
 
 @pytest.mark.parametrize("reset", RESETS)
