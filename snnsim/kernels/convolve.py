@@ -3,14 +3,15 @@
 Inside, images lie with their channels innermost, split into groups: ``[group, y, x, channel]``; outside, currents,
 deltas and events are row-major [C, H, W]. All event kernels work along *runs*: with the taps of a row in descending
 order, the outputs that one event reaches with one row of taps are contiguous, and so are the weights,
-``weight [ky, channel, tap, output]``. Each run is taken as 1-D slices: the compiler then knows the strides. What a
-convolution as a matrix product needs is in `snnsim.kernels.columns`.
+``weight [ky, channel, tap, output]``; of a run's sums, a block at a time stays in registers. What a convolution as a
+matrix product needs is in `snnsim.kernels.columns`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import dot_kernel, kernel
+from snnsim.kernels.lanes import BLOCK, LANES, add_rows, spread_row
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -65,6 +66,14 @@ def sort_by_place(
 
 
 @kernel
+def _block(size: int) -> int:
+    """Return into how large blocks a run is cut: equal ones of whole vectors, that registers can hold."""
+    vectors = (size + LANES - 1) // LANES
+    blocks = (vectors + BLOCK - 1) // BLOCK
+    return (vectors + blocks - 1) // blocks * LANES
+
+
+@kernel
 def scatter(
     starts: IndexArray,
     channels: IndexArray,
@@ -84,19 +93,18 @@ def scatter(
 
     ``rows`` [kernel height, H] is the output row that a tap row sends an input row to, or -1; ``ptr``, ``tap``,
     ``column``, ``length`` are `Runs`; ``weight`` is flat [kernel height, C, taps, outputs of a group]; ``shape`` is
-    (groups, taps of a row, output width, outputs of a group); ``patch`` [outputs] is scratch; ``current``
-    [rows, outputs] is overwritten. Tap rows come outermost, so that the weights of one stay in the L1 cache; a place's
-    events go four at a time.
+    (groups, taps of a row, output width, outputs of a group); ``patch`` [outputs + `lanes.SLACK`] is scratch;
+    ``current`` [rows, outputs] is overwritten. Tap rows come outermost: the weights of one stay in the L1 cache.
     """
     groups, taps, width, outputs = shape
     height, image = rows.shape
     columns = ptr.size - 1
-    pixels = patch.size // (groups * outputs)
+    pixels = current.shape[1] // (groups * outputs)
     tap_row = weight.size // height
     apart = taps * outputs
     for r in range(starts.shape[0]):
         at = starts[r]
-        for k in range(patch.size):
+        for k in range(current.shape[1]):
             patch[k] = NIL
         for ky in range(height):
             for g in range(groups):
@@ -111,45 +119,23 @@ def scatter(
                         if begin == end:
                             continue
                         for q in range(ptr[x], ptr[x + 1]):
-                            size = np.uintp(length[q] * outputs)
-                            first = np.uintp((g * pixels + oy * width + column[q]) * outputs)
-                            out = patch[first : first + size]
+                            size = length[q] * outputs
+                            first = (g * pixels + oy * width + column[q]) * outputs
                             base = ky * tap_row + tap[q] * outputs
-                            j = begin
-                            while j + 3 < end:
-                                # Unsigned, as in `sort_by_place`.
-                                a = np.uintp(base + channels[np.uintp(j)] * apart)
-                                b = np.uintp(base + channels[np.uintp(j + 1)] * apart)
-                                c = np.uintp(base + channels[np.uintp(j + 2)] * apart)
-                                d = np.uintp(base + channels[np.uintp(j + 3)] * apart)
-                                w0 = weight[a : a + size]
-                                w1 = weight[b : b + size]
-                                w2 = weight[c : c + size]
-                                w3 = weight[d : d + size]
-                                v0 = sizes[np.uintp(j)]
-                                v1 = sizes[np.uintp(j + 1)]
-                                v2 = sizes[np.uintp(j + 2)]
-                                v3 = sizes[np.uintp(j + 3)]
-                                for k in range(out.size):
-                                    out[k] += (v0 * w0[k] + v1 * w1[k]) + (v2 * w2[k] + v3 * w3[k])
-                                j += 4
-                            while j < end:
-                                a = np.uintp(base + channels[np.uintp(j)] * apart)
-                                w0 = weight[a : a + size]
-                                v0 = sizes[np.uintp(j)]
-                                for k in range(out.size):
-                                    out[k] += v0 * w0[k]
-                                j += 1
-        _to_channels(patch, bias, groups, pixels, outputs, current[r])
+                            block = _block(size)
+                            for k in range(0, size, block):
+                                part = min(block, size - k)
+                                add_rows(patch, first + k, part, weight, base + k, apart, channels, sizes, begin, end)
+        _to_channels(patch, bias, groups, pixels, outputs, outputs, current[r])
 
 
 @kernel
 def _to_channels(
-    patch: FloatArray, bias: FloatArray, groups: int, pixels: int, outputs: int, current: FloatArray
+    patch: FloatArray, bias: FloatArray, groups: int, pixels: int, outputs: int, apart: int, current: FloatArray
 ) -> None:
-    """Write [group, pixel, output] as [channel, pixel], and add the bias."""
+    """Write [group, pixel, output], pixels ``apart``, as [channel, pixel], and add the bias."""
     for g in range(groups):
-        source = patch[g * pixels * outputs : (g + 1) * pixels * outputs].reshape(pixels, outputs)
+        source = patch[g * pixels * apart : (g + 1) * pixels * apart].reshape(pixels, apart)
         for k in range(outputs):
             target = current[(g * outputs + k) * pixels : (g * outputs + k + 1) * pixels]
             b = bias[g * outputs + k]
@@ -159,10 +145,11 @@ def _to_channels(
 
 @kernel
 def to_channels(products: FloatArray, bias: FloatArray, current: FloatArray) -> None:
-    """Write products [rows, groups, pixels, outputs] as currents [rows, channels * pixels], and add the bias."""
-    rows, groups, pixels, outputs = products.shape
+    """Write products [rows, groups, pixels, at least outputs] as rows [rows, channels * pixels], and add the bias."""
+    rows, groups, pixels, apart = products.shape
+    outputs = current.shape[1] // (groups * pixels)
     for r in range(rows):
-        _to_channels(products[r].reshape(-1), bias, groups, pixels, outputs, current[r])
+        _to_channels(products[r].reshape(-1), bias, groups, pixels, outputs, apart, current[r])
 
 
 @kernel
@@ -191,20 +178,22 @@ def add_weight_gradient(
     delta: FloatArray,
     gradient: FloatArray,
     shape: tuple[int, int, int, int],
+    inputs: int,
 ) -> None:
     """Add the weights' gradient, event by event along the same runs: ``gradient[run] += size * delta[run]``.
 
-    ``delta`` [rows, groups * pixels * outputs] with the outputs innermost; ``gradient`` lies as `scatter`'s weight.
+    ``delta`` [rows, groups * pixels * outputs] with the outputs innermost; ``gradient`` lies as `scatter`'s weight for
+    ``inputs`` channels, and has `lanes.SLACK` numbers behind its last.
     """
     groups, taps, width, outputs = shape
     height, image = rows.shape
     columns = ptr.size - 1
     pixels = delta.shape[1] // (groups * outputs)
-    tap_row = gradient.size // height
     apart = taps * outputs
+    tap_row = inputs * apart
+    flat = delta.reshape(-1)
     for r in range(starts.shape[0]):
         at = starts[r]
-        from_row = delta[r]
         for ky in range(height):
             for g in range(groups):
                 for y in range(image):
@@ -218,16 +207,15 @@ def add_weight_gradient(
                         if begin == end:
                             continue
                         for q in range(ptr[x], ptr[x + 1]):
-                            size = np.uintp(length[q] * outputs)
-                            first = np.uintp((g * pixels + oy * width + column[q]) * outputs)
-                            d = from_row[first : first + size]
+                            size = length[q] * outputs
+                            first = r * delta.shape[1] + (g * pixels + oy * width + column[q]) * outputs
                             base = ky * tap_row + tap[q] * outputs
-                            for j in range(begin, end):
-                                a = np.uintp(base + channels[np.uintp(j)] * apart)
-                                w = gradient[a : a + size]
-                                v = sizes[np.uintp(j)]
-                                for k in range(d.size):
-                                    w[k] += v * d[k]
+                            block = _block(size)
+                            for k in range(0, size, block):
+                                part = min(block, size - k)
+                                spread_row(
+                                    flat, first + k, part, gradient, base + k, apart, channels, sizes, begin, end
+                                )
 
 
 @dot_kernel

@@ -1,5 +1,6 @@
 """Convolution: an event adds its patch of weights to the currents."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from snnsim.events import Events
 from snnsim.kernels import columns as column_kernels
 from snnsim.kernels import convolve
+from snnsim.kernels.lanes import LANES, SLACK
 from snnsim.layers.base import (
     Affine,
     Analog,
@@ -20,6 +22,7 @@ from snnsim.layers.base import (
     event_values,
     samples_of,
 )
+from snnsim.layers.tiles import PANEL, Tiles, forward_tiles, input_tiles, weight_tiles, whole
 from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window
 
@@ -32,8 +35,11 @@ DENSE_FROM = 0.4
 # Up to which part of the input gradient's places one product each beats the product of all (one core, Zen 3, AVX2).
 NEEDED_UP_TO = 0.2
 
-# How much of a product's input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
+# How much of a constant input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
 COLUMN_BYTES = 1 << 19
+
+# How much of padded images and products lies between kernels, in bytes: a part of an L2 cache.
+IMAGE_BYTES = 1 << 17
 
 # Into how many blocks of samples a whole batch's gradient product is cut: fixed, so that threads change no bit.
 GRADIENT_BLOCKS = 4
@@ -61,16 +67,19 @@ class Seen:
     weighted: bool = False
 
 
-class Columns:
-    """Buffers of one worker for products: padded images, what each output pixel sees, and the products."""
+class Images:
+    """Buffers of one worker for products, channels innermost: padded images, and flat results with room behind."""
 
     def __init__(self, layer: "Conv2d", micro: MicroBatch) -> None:
-        self.rows = layer.rows_at_once
-        pixels = (self.rows, layer.groups, layer.pixels)
-        image = layer.window.image[0] * layer.window.padded[0] * layer.window.padded[1]
-        self.images = layer.buffer(micro, "images", (self.rows, image))
-        self.columns = layer.buffer(micro, "columns", (*pixels, layer.depth))
-        self.products = layer.buffer(micro, "products", (*pixels, layer.group_outputs))
+        orders, window = layer.orders, layer.window
+        self.padded = layer.buffer(
+            micro,
+            "images",
+            (layer.rows_at_once, layer.groups, layer.group_inputs * window.padded[0] * window.padded[1]),
+        )
+        self.products = layer.buffer(micro, "products", (layer.rows_at_once * layer.product_size + SLACK,))
+        self.back = layer.buffer(micro, "back", (layer.rows_at_once * layer.back_size + SLACK,))
+        self.gradient = layer.buffer(micro, "weight gradient", (math.prod(orders.product_shape) + SLACK,))
 
 
 class Conv2d(Affine):
@@ -94,14 +103,19 @@ class Conv2d(Affine):
         self.pixels = window.out[0] * window.out[1]
         self.fan_in = int(np.prod(window.image))
         self.depth = self.group_inputs * window.kernel[0] * window.kernel[1]
-        self.rows_at_once = max(1, COLUMN_BYTES // (4 * groups * self.pixels * self.depth))
+        self.product_size = groups * self.pixels * whole(self.group_outputs)
+        self.back_size = groups * window.image[1] * window.image[2] * whole(self.group_inputs)
+        self.rows_at_once = max(1, IMAGE_BYTES // (4 * max(self.product_size, self.back_size, self.fan_in)))
         bound = 1 / np.sqrt(self.depth)
         shape = (out, self.group_inputs, *window.kernel)
         self.parameters["weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
         if bias:
             self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
         self._no_bias = np.zeros(out, np.float32)
-        self._orders = WeightOrders(window, groups, shape)
+        self.orders = WeightOrders(window, groups, shape)
+        cut = (window, self.group_inputs, self.group_outputs)
+        self._tiles = (forward_tiles(*cut), weight_tiles(*cut), input_tiles(*cut))
+        self._no_bias_back = np.zeros(window.image[0], np.float32)
         channel, y, x = np.unravel_index(np.arange(self.fan_in), window.image)
         group, within = channel // self.group_inputs, channel % self.group_inputs
         self._place_of = ((group * window.image[1] + y) * window.image[2] + x).astype(np.int32)
@@ -122,7 +136,7 @@ class Conv2d(Affine):
 
     def prepare(self, buckets: int) -> None:
         """Copy the weights into the orders of the kernels."""
-        self._orders.take(self.parameters["weight"])
+        self.orders.take(self.parameters["weight"])
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Return the currents, [M, T, N], or [M, 1, N] for input that is the same at every step."""
@@ -131,7 +145,7 @@ class Conv2d(Affine):
         if isinstance(signal, Analog):
             micro.saved[self.index] = Seen(signal)
             x = signal.values.reshape(-1, self.fan_in)
-            self._multiply(x, current.reshape(-1, self.size), Columns(self, micro), self._bias)
+            self._multiply(x, current.reshape(-1, self.size), Images(self, micro), self._bias)
             return Analog(current)
         dense = self._dense_samples(signal, micro)
         ordered = None if dense.all() else self._sort(signal, micro)
@@ -139,7 +153,7 @@ class Conv2d(Affine):
         for first, last in _stretches(dense):
             rows = current[first:last].reshape(-1, self.size)
             if dense[first]:
-                self._multiply(signal.samples(first, last), rows, Columns(self, micro), self._bias)
+                self._multiply(signal.samples(first, last), rows, Images(self, micro), self._bias)
             else:
                 assert ordered is not None
                 self._scatter(ordered, slice(first * steps, last * steps), rows, micro)
@@ -175,40 +189,54 @@ class Conv2d(Affine):
             events.channels,
             events.sizes,
             *self._reached,
-            self._orders.by_run.reshape(-1),
+            self.orders.by_run.reshape(-1),
             self._shape,
-            self.buffer(micro, "patch", (self.size,)),
+            self.buffer(micro, "patch", (self.size + SLACK,)),
             self._bias,
             current,
         )
 
-    def _write_columns(self, x: Events | FloatArray, first: int, last: int, buffers: Columns) -> FloatArray:
-        """Write out what each output pixel of the rows ``first`` to ``last`` sees, [rows, groups, pixels, depth]."""
-        images = buffers.images[: last - first]
+    def _write_images(self, x: Events | FloatArray, first: int, last: int, images: Images) -> FloatArray:
+        """Write the rows ``first`` to ``last`` as padded images [rows, groups, (y, x, channel)]."""
+        padded = images.padded[: last - first]
+        flat = padded.reshape(last - first, -1)
         if isinstance(x, Events):
-            column_kernels.pad_events(x.indptr[first : last + 1], x.indices, event_values(x), self._padded_of, images)
+            column_kernels.pad_events(x.indptr[first : last + 1], x.indices, event_values(x), self._padded_of, flat)
         else:
-            column_kernels.pad(x[first:last], self._padded_of, images)
-        columns = buffers.columns[: last - first]
-        window = self.window
-        column_kernels.patches(
-            images, window.padded, window.out, window.kernel, window.stride, window.dilation, columns
-        )
-        return columns
+            column_kernels.pad(x[first:last], self._padded_of, flat)
+        return padded
 
-    def _multiply(self, x: Events | FloatArray, current: FloatArray, buffers: Columns, bias: FloatArray) -> None:
+    def _multiply(self, x: Events | FloatArray, current: FloatArray, images: Images, bias: FloatArray) -> None:
         """Write the currents [rows, N] of rows, dense or events, by products; one of its own for each row."""
-        for first, last in _chunks(current.shape[0], buffers.rows):
-            columns = self._write_columns(x, first, last, buffers)
-            products = buffers.products[: last - first]
-            np.matmul(columns, self._orders.product, out=products)
+        size, columns, panels = self.product_size, whole(self.group_outputs), self.orders.panels
+        apart = (0, panels[0].size, panels[0, 0].size)
+        for first, last in _chunks(current.shape[0], self.rows_at_once):
+            padded = self._write_images(x, first, last, images)
+            images.products[...] = 0
+            self._add_products(
+                self._tiles[0], columns, padded, panels, apart, images.products, (size, size // self.groups)
+            )
+            products = images.products[: (last - first) * size].reshape(-1, self.groups, self.pixels, columns)
             convolve.to_channels(products, bias, current[first:last])
+
+    def _add_products(
+        self,
+        tiles: Tiles,
+        columns: int,
+        a: FloatArray,
+        b: FloatArray,
+        b_apart: tuple[int, int, int],
+        out: FloatArray,
+        out_apart: tuple[int, int],
+    ) -> None:
+        vectors = columns // LANES
+        column_kernels.add_products(tiles.tiles, tiles.steps, vectors, a, b.reshape(-1), b_apart, out, out_apart)
 
     def summed_forward(self, activity: FloatArray, micro: MicroBatch, weight: np.float32) -> FloatArray:
         """Return ``conv(W, sum_t w[t] s[t]) + b sum_t w[t]``, float32 [M, N]."""
         micro.saved[self.index] = Seen(Analog(activity[:, None]), weighted=True)
         result = np.empty((activity.shape[0], self.size), np.float32)
-        self._multiply(activity, result, Columns(self, micro), self._no_bias)
+        self._multiply(activity, result, Images(self, micro), self._no_bias)
         by_channel = result.reshape(result.shape[0], -1, self.pixels)
         by_channel += (self._bias * weight)[:, None]
         return result
@@ -226,8 +254,8 @@ class Conv2d(Affine):
             by_channel = summed.sum(axis=0).reshape(-1, self.pixels).sum(axis=1)
             gradients["bias"] += by_channel if weights is None else by_channel * weights.sum(dtype=np.float32)
         rows = values.shape[0] * values.shape[1]
-        shape = (micro.size * values.shape[1], self.groups, self.pixels, self.group_outputs)
-        delta = self.buffer(micro, "delta", shape)[:rows]
+        room: FloatArray = self.buffer(micro, "delta", (micro.size * values.shape[1] * self.size + SLACK,))
+        delta = room[: rows * self.size].reshape(rows, self.groups, self.pixels, self.group_outputs)
         convolve.to_pixels(values.reshape(rows, self.size), delta)
         self._add_weight_gradient(seen, delta, gradients["weight"], micro)
         if not inputs:
@@ -238,29 +266,28 @@ class Conv2d(Affine):
         if needed is not None and not seen.weighted and needed.indices.size < NEEDED_UP_TO * result.size:
             self._needed_gradient(needed, delta, result.reshape(-1, self.fan_in), micro)
         else:
-            self._input_gradient(delta, result.reshape(-1, self.fan_in), Columns(self, micro))
+            self._input_gradient(delta, result.reshape(-1, self.fan_in), Images(self, micro))
         return Gradient(result, weights)
 
     def _add_weight_gradient(self, seen: Seen, delta: FloatArray, weight: FloatArray, micro: MicroBatch) -> None:
-        buffers = Columns(self, micro)
-        product = self.buffer(micro, "weight gradient", self._orders.product.shape)
-        product[...] = 0
+        images = Images(self, micro)
+        images.gradient[...] = 0
         if isinstance(seen.signal, Analog):
-            self._add_products(seen.signal.values.reshape(-1, self.fan_in), delta, product, buffers)
-            self._orders.add_to(weight, product=product)
+            self._add_by_product(seen.signal.values.reshape(-1, self.fan_in), delta, images)
+            self.orders.add_to(weight, product=images.gradient)
             return
         assert seen.dense is not None
-        by_run = self.buffer(micro, "weight gradient by run", self._orders.by_run.shape)
+        by_run = self.buffer(micro, "weight gradient by run", (self.orders.by_run.size + SLACK,))
         by_run[...] = 0
         steps = micro.steps
         for first, last in _stretches(seen.dense):
             part = slice(first * steps, last * steps)
             if seen.dense[first]:
-                self._add_products(seen.signal.samples(first, last), delta[part], product, buffers)
+                self._add_by_product(seen.signal.samples(first, last), delta[part], images)
             else:
                 assert seen.sorted is not None
                 self._add_by_run(seen.sorted, part, delta[part], by_run)
-        self._orders.add_to(weight, product=product if seen.dense.any() else None, by_run=by_run)
+        self.orders.add_to(weight, product=images.gradient if seen.dense.any() else None, by_run=by_run)
 
     def _add_by_run(self, events: Sorted, part: slice, delta: FloatArray, by_run: FloatArray) -> None:
         convolve.add_weight_gradient(
@@ -269,28 +296,33 @@ class Conv2d(Affine):
             events.sizes,
             *self._reached,
             delta.reshape(delta.shape[0], -1),
-            by_run.reshape(-1),
+            by_run,
             self._shape,
+            self.window.image[0],
         )
 
-    def _add_products(self, x: Events | FloatArray, delta: FloatArray, product: FloatArray, buffers: Columns) -> None:
+    def _add_by_product(self, x: Events | FloatArray, delta: FloatArray, images: Images) -> None:
         """Add the weights' gradient of rows, dense or events, by products."""
-        for first, last in _chunks(delta.shape[0], buffers.rows):
-            columns = self._write_columns(x, first, last, buffers)
-            for g in range(self.groups):
-                seen = columns[:, g].reshape(-1, self.depth)
-                product[g] += np.dot(seen.T, delta[first:last, g].reshape(-1, self.group_outputs))
-
-    def _input_gradient(self, delta: FloatArray, result: FloatArray, buffers: Columns) -> None:
-        """Write the gradient of the input rows [rows, F] for deltas [rows, groups, pixels, outputs]."""
-        window = self.window
-        for first, last in _chunks(delta.shape[0], buffers.rows):
-            columns, images = buffers.columns[: last - first], buffers.images[: last - first]
-            np.matmul(delta[first:last], self._orders.product_back, out=columns)
-            column_kernels.add_patches(
-                columns, window.padded, window.out, window.kernel, window.stride, window.dilation, images
+        _, depth, columns = self.orders.product_shape
+        apart = (self.size, self.size // self.groups, PANEL)
+        for first, last in _chunks(delta.shape[0], self.rows_at_once):
+            padded = self._write_images(x, first, last, images)
+            self._add_products(
+                self._tiles[1], columns, padded, delta[first:last], apart, images.gradient, (0, depth * columns)
             )
-            column_kernels.unpad(images, self._padded_of, result[first:last])
+
+    def _input_gradient(self, delta: FloatArray, result: FloatArray, images: Images) -> None:
+        """Write the gradient of the input rows [rows, F] for deltas [rows, groups, pixels, outputs]."""
+        size, columns, panels = self.back_size, whole(self.group_inputs), self.orders.panels_back
+        apart = (0, panels[0].size, panels[0, 0].size)
+        by_group = delta.reshape(delta.shape[0], self.groups, -1)
+        for first, last in _chunks(delta.shape[0], self.rows_at_once):
+            images.back[...] = 0
+            self._add_products(
+                self._tiles[2], columns, by_group[first:last], panels, apart, images.back, (size, size // self.groups)
+            )
+            back = images.back[: (last - first) * size].reshape(last - first, self.groups, -1, columns)
+            convolve.to_channels(back, self._no_bias_back, result[first:last])
 
     def _needed_gradient(self, needed: Events, delta: FloatArray, result: FloatArray, micro: MicroBatch) -> None:
         """Write the gradient of the input rows [rows, F] where it is needed, zero elsewhere."""
@@ -300,7 +332,7 @@ class Conv2d(Affine):
             ordered.channels,
             *self._reached,
             delta.reshape(delta.shape[0], -1),
-            self._orders.by_run.reshape(-1),
+            self.orders.by_run.reshape(-1),
             self._shape,
             result,
         )
@@ -331,7 +363,8 @@ class Conv2d(Affine):
     def _blocks(self, batch: int, k: int) -> list[tuple[int, int]]:
         """Return the k-th of a few blocks of a batch, in chunks whose columns fit into a cache."""
         first, last = k * batch // GRADIENT_BLOCKS, (k + 1) * batch // GRADIENT_BLOCKS
-        return [(first + start, first + stop) for start, stop in _chunks(last - first, self.rows_at_once)]
+        at_once = max(1, COLUMN_BYTES // (4 * self.groups * self.pixels * self.depth))
+        return [(first + start, first + stop) for start, stop in _chunks(last - first, at_once)]
 
     def constant_backward(
         self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]
@@ -354,7 +387,7 @@ class Conv2d(Affine):
         """Return per input the existing synapses and those of nonzero weight, int64 [F, 2], exact at the borders."""
         rows = (self.window.hits(0) >= 0).astype(np.int64)
         columns = (self.window.hits(1) >= 0).astype(np.int64)
-        present = np.count_nonzero(self._orders.grouped(self.parameters["weight"]), axis=1)
+        present = np.count_nonzero(self.orders.grouped(self.parameters["weight"]), axis=1)
         taps = present.reshape(-1, *self.window.kernel)
         effective = np.einsum("ckl,ky,lx->cyx", taps, rows, columns, optimize=True)
         structural = self.group_outputs * np.multiply.outer(rows.sum(axis=0), columns.sum(axis=0))
