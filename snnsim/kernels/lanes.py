@@ -16,8 +16,10 @@ from numba.extending import intrinsic
 
 LANES = 8
 SLACK = 16
-# Vectors of a block of columns that one call of `add_rows` or `spread_row` takes at most.
+# Vectors of a block of columns that one call of `add_rows` takes at most.
 BLOCK = 8
+# And of `gather_rows`, which keeps two sums.
+GATHER_BLOCK = 4
 # A tile of a product: rows and vectors of its result that stay in registers, twelve of sixteen.
 TILE_ROWS, TILE_VECTORS = 6, 2
 
@@ -104,7 +106,7 @@ class _Writer:
 
 def _written(names: str, arrays: str, write: Callable[[_Writer], None]) -> Callable[..., Any]:
     """Return what Numba asks an intrinsic for, types and code; ``arrays`` are the flat float32 ones among the names."""
-    kinds = dict.fromkeys(arrays.split(), types.float32) | {"indices": types.int32}
+    kinds = dict.fromkeys(arrays.split(), types.float32) | {"indices": types.int32, "places": types.int32}
 
     def typed(given: Any) -> Any:
         for name, kind in zip(names.split(), given, strict=True):
@@ -153,17 +155,35 @@ def _write_add_rows(writer: _Writer) -> None:
     writer.cases(_vectors(writer), BLOCK, write)
 
 
-def _write_spread_row(writer: _Writer) -> None:
-    def write(count: int) -> None:
-        given = writer.given
-        masks = _masks(writer, count)
-        source = [writer.load(writer.at("row", given["row_at"]), k, masks[k]) for k in range(count)]
-        with writer.loop(given["begin"], given["end"]) as (j, _):
-            row, size = _event(writer, j)
-            for k, vector in enumerate(source):
-                writer.store(writer.fused(size, vector, writer.load(row, k)), row, k)
+def _write_gather_rows(writer: _Writer) -> None:
+    builder, given = writer.builder, writer.given
 
-    writer.cases(_vectors(writer), BLOCK, write)
+    def write(count: int) -> None:
+        out = writer.at("row", given["row_at"])
+        # Two sums, of every other event: one alone would wait for itself.
+        pair = [writer.variables([writer.load(out, k) for k in range(count)])]
+        pair.append(writer.variables([_VECTOR([0.0] * LANES)] * count))
+        with writer.loop(_INDEX(0), given["count"]) as (p, _):
+            place = writer.at("places", given["place_at"], builder.mul(p, given["place_step"]))
+            begin = builder.zext(builder.load(place), _INDEX)
+            end = builder.zext(builder.load(builder.gep(place, [given["span"]])), _INDEX)
+            start = builder.mul(p, given["table_step"])
+            odd = builder.and_(builder.sub(end, begin), _INDEX(1))
+            with _code.for_range_slice(builder, begin, builder.sub(end, odd), _INDEX(2), _INDEX) as (j, _):
+                for offset, totals in enumerate(pair):
+                    add(builder.add(j, _INDEX(offset)), start, totals)
+            with builder.if_then(builder.icmp_signed("!=", odd, _INDEX(0))):
+                add(builder.sub(end, _INDEX(1)), start, pair[0])
+        for k, (one, other) in enumerate(zip(*pair, strict=True)):
+            writer.store(builder.fadd(builder.load(one), builder.load(other)), out, k)
+
+    def add(j: Any, start: Any, totals: list[Any]) -> None:
+        row, size = _event(writer, j)
+        row = builder.gep(row, [start])
+        for k, total in enumerate(totals):
+            builder.store(writer.fused(size, writer.load(row, k), builder.load(total)), total)
+
+    writer.cases(given["vectors"], GATHER_BLOCK, write)
 
 
 def _write_add_tile(writer: _Writer) -> None:
@@ -197,6 +217,7 @@ def _write_add_tile(writer: _Writer) -> None:
 
 
 _EVENTS = "row row_at columns table table_at stride indices sizes begin end"
+_GATHER = "row row_at vectors table table_at table_step stride indices sizes places place_at place_step span count"
 _TILE = "out out_at out_row rows vectors a a_at a_row a_outer a_inner b b_at b_outer b_inner outer inner"
 
 
@@ -212,13 +233,20 @@ def _add_rows(
     return _written(_EVENTS, "row table sizes", _write_add_rows)(given)
 
 
-def _spread_row(
-    _: Any, row: Any, row_at: Any, columns: Any, table: Any, table_at: Any, stride: Any, indices: Any, sizes: Any,
-    begin: Any, end: Any,
+def _gather_rows(
+    _: Any, row: Any, row_at: Any, vectors: Any, table: Any, table_at: Any, table_step: Any, stride: Any, indices: Any,
+    sizes: Any, places: Any, place_at: Any, place_step: Any, span: Any, count: Any,
 ) -> Any:  # fmt: skip
-    """``table[indices[j]] += sizes[j] * row`` for every event j: `add_rows` the other way."""
-    given = (row, row_at, columns, table, table_at, stride, indices, sizes, begin, end)
-    return _written(_EVENTS, "row table sizes", _write_spread_row)(given)
+    """`add_rows` over ``count`` ranges of events, for whole vectors, up to `GATHER_BLOCK`.
+
+    Range p lies between ``places[at]`` and ``places[at + span]`` with ``at = place_at + p place_step``, and takes its
+    rows from ``table_at + p table_step`` on.
+    """
+    given = (
+        row, row_at, vectors, table, table_at, table_step, stride, indices, sizes, places, place_at, place_step, span,
+        count,
+    )  # fmt: skip
+    return _written(_GATHER, "row table sizes", _write_gather_rows)(given)
 
 
 def _add_tile(
@@ -237,5 +265,5 @@ def _add_tile(
 
 
 add_rows: Callable[..., None] = intrinsic(_add_rows)
-spread_row: Callable[..., None] = intrinsic(_spread_row)
+gather_rows: Callable[..., None] = intrinsic(_gather_rows)
 add_tile: Callable[..., None] = intrinsic(_add_tile)

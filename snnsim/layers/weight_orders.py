@@ -1,6 +1,5 @@
 """The weights of a convolution in the orders of its kernels."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,12 @@ class WeightOrders:
     ----------
     by_run : float32 [ky, channel, tap, output of the group]
         Taps in the order of the runs: for events.
+    by_tap : float32 [groups, (ky, kx, channel), outputs of the group in whole vectors]
+        For events too, output by output.
     panels : float32 [groups, panels of outputs, (ky, kx, channel), PANEL]
         For the product forwards; the last panel is filled up with zeros.
     panels_back : float32 [groups, panels of channels, (kx, ky, output), PANEL]
         For the product back.
-    product_shape : tuple of int
-        Of a gradient by products: [groups, (ky, kx, channel), outputs of the group in whole vectors].
     """
 
     def __init__(self, window: Window, groups: int, shape: Shape) -> None:
@@ -34,30 +33,35 @@ class WeightOrders:
         self._window = window
         self._split = (groups, outputs, inputs, *window.kernel)
         self.by_run = aligned_zeros((window.kernel[0], window.image[0], window.kernel[1], outputs))
+        self.by_tap = aligned_zeros((groups, inputs * taps, whole(outputs)))
         self.panels = aligned_zeros((groups, -(-outputs // PANEL), inputs * taps, PANEL))
         self.panels_back = aligned_zeros((groups, -(-inputs // PANEL), outputs * taps, PANEL))
-        self.product_shape = (groups, inputs * taps, whole(outputs))
         numbers = np.arange(groups * outputs * inputs * taps, dtype=np.int32).reshape(shape)
-        product = np.arange(math.prod(self.product_shape)).reshape(self.product_shape)[:, :, :outputs]
+        product = np.arange(self.by_tap.size).reshape(self.by_tap.shape)[:, :, :outputs]
         by_run = np.arange(numbers.size).reshape(self.by_run.shape)
         self._from_run = _places(self._in_runs(numbers), by_run, numbers.shape)
-        self._from_product = _places(self._as_product(numbers), product, numbers.shape)
+        self._from_taps = _places(self._as_product(numbers), product, numbers.shape)
 
     def take(self, weight: FloatArray) -> None:
         """Copy the weights."""
         self.by_run[...] = self._in_runs(weight)
-        _fill(self.panels, self._as_product(weight))
+        product = self._as_product(weight)
+        self.by_tap[:, :, : product.shape[2]] = product
+        _fill(self.panels, product)
         groups, _, depth, _ = self.panels_back.shape
         _fill(self.panels_back, self.grouped(weight).transpose(0, 4, 3, 1, 2).reshape(groups, depth, -1))
 
     def add_to(
         self, weight: FloatArray, *, product: FloatArray | None = None, by_run: FloatArray | None = None
     ) -> None:
-        """Add flat gradients in the kernels' orders to the weight's, OIHW, whose memory is its transpose."""
+        """Add flat gradients, in the orders of `by_tap` and `by_run`, to the weight's, OIHW.
+
+        The memory of that is its transpose.
+        """
         memory = weight.T.reshape(-1)
         assert np.shares_memory(memory, weight)
         if product is not None:
-            convolve.add_reordered(product, self._from_product, memory)
+            convolve.add_reordered(product, self._from_taps, memory)
         if by_run is not None:
             convolve.add_reordered(by_run, self._from_run, memory)
 
