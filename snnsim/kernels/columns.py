@@ -1,4 +1,4 @@
-"""Convolution as a matrix product: padded images, and what each output or each tap sees of them.
+"""Convolution as a matrix product: padded images, products tile by tile, and what each tap sees.
 
 Inside, images lie with their channels innermost, split into groups: ``[group, y, x, channel]``; outside, rows are
 row-major [C, H, W].
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
+from snnsim.kernels.lanes import LANES, TILE_VECTORS, add_tile
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -43,44 +44,51 @@ def pad(x: FloatArray, padded_of: IndexArray, images: FloatArray) -> None:
 
 
 @kernel
-def unpad(images: FloatArray, padded_of: IndexArray, x: FloatArray) -> None:
-    """Write padded images as rows [rows, C*H*W]."""
-    for r in range(x.shape[0]):
-        for i in range(padded_of.size):
-            x[r, i] = images[r, padded_of[i]]
-
-
-@kernel
-def patches(
-    images: FloatArray,
-    padded: tuple[int, int],
-    out: tuple[int, int],
-    taps: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    columns: FloatArray,
+def add_products(
+    tiles: IndexArray,
+    steps: tuple[int, int, int, int, int, int, int],
+    vectors: int,
+    a: FloatArray,
+    b: FloatArray,
+    b_apart: tuple[int, int, int],
+    out: FloatArray,
+    out_apart: tuple[int, int],
 ) -> None:
-    """Write what each output sees, for a matrix product: ``columns`` [rows, groups, pixels, (ky, kx, channel)]."""
-    rows, groups, _, depth = columns.shape
-    channels = depth // (taps[0] * taps[1])
-    run = taps[1] if dilation[1] == 1 else 1
-    size = run * channels
+    """Add products tile by tile: to ``out``, for every row and group of ``a`` [rows, groups, A], those with ``b``.
+
+    ``tiles`` [n, 5] and ``steps`` as `snnsim.layers.tiles.Tiles` has them; ``vectors`` are in a row of the result.
+    ``b_apart`` says how far apart b's rows, groups and blocks of columns lie, ``out_apart`` the result's rows and
+    groups; 0 where all rows share one. Both are flat, with `lanes.SLACK` numbers behind their last.
+    """
+    out_row, a_row, a_outer, a_inner, b_outer, b_inner, inner = steps
+    rows, groups, size = a.shape
+    flat = a.reshape(-1)
     for r in range(rows):
         for g in range(groups):
-            image = images[r, g * padded[0] * padded[1] * channels : (g + 1) * padded[0] * padded[1] * channels]
-            for oy in range(out[0]):
-                for ox in range(out[1]):
-                    target = columns[r, g, oy * out[1] + ox]
-                    place = 0
-                    for ky in range(taps[0]):
-                        y = oy * stride[0] + ky * dilation[0]
-                        for kx in range(0, taps[1], run):
-                            start = (y * padded[1] + ox * stride[1] + kx * dilation[1]) * channels
-                            source = image[start : start + size]
-                            part = target[place : place + size]
-                            for k in range(part.size):
-                                part[k] = source[k]
-                            place += size
+            from_a = (r * groups + g) * size
+            for k in range(0, vectors, TILE_VECTORS):
+                from_b = r * b_apart[0] + g * b_apart[1] + (k // TILE_VECTORS) * b_apart[2]
+                to = r * out_apart[0] + g * out_apart[1] + k * LANES
+                part = min(TILE_VECTORS, vectors - k)
+                for n in range(tiles.shape[0]):
+                    add_tile(
+                        out,
+                        to + tiles[n, 0],
+                        out_row,
+                        tiles[n, 1],
+                        part,
+                        flat,
+                        from_a + tiles[n, 2],
+                        a_row,
+                        a_outer,
+                        a_inner,
+                        b,
+                        from_b + tiles[n, 3],
+                        b_outer,
+                        b_inner,
+                        tiles[n, 4],
+                        inner,
+                    )
 
 
 @kernel
@@ -96,7 +104,7 @@ def tap_rows(
 ) -> None:
     """Write what each tap sees of rows [rows, C*H*W]: ``columns`` [rows, groups, (channel, ky, kx), pixels].
 
-    `patches` the other way round, for images of few channels: what is contiguous are rows of pixels.
+    For images of few channels: what is contiguous are rows of pixels.
     """
     channels, height, width = image
     rows, groups, _, _ = columns.shape
@@ -129,38 +137,3 @@ def tap_rows(
                         else:
                             for ox in range(part.size):
                                 part[ox] = x[r, start + ox * stride[1]]
-
-
-@kernel
-def add_patches(
-    columns: FloatArray,
-    padded: tuple[int, int],
-    out: tuple[int, int],
-    taps: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    images: FloatArray,
-) -> None:
-    """Add what `patches` took apart back into images, overwritten: its transpose."""
-    rows, groups, _, depth = columns.shape
-    channels = depth // (taps[0] * taps[1])
-    run = taps[1] if dilation[1] == 1 else 1
-    size = run * channels
-    for r in range(rows):
-        for k in range(images.shape[1]):
-            images[r, k] = NIL
-        for g in range(groups):
-            image = images[r, g * padded[0] * padded[1] * channels : (g + 1) * padded[0] * padded[1] * channels]
-            for oy in range(out[0]):
-                for ox in range(out[1]):
-                    source = columns[r, g, oy * out[1] + ox]
-                    place = 0
-                    for ky in range(taps[0]):
-                        y = oy * stride[0] + ky * dilation[0]
-                        for kx in range(0, taps[1], run):
-                            start = (y * padded[1] + ox * stride[1] + kx * dilation[1]) * channels
-                            target = image[start : start + size]
-                            part = source[place : place + size]
-                            for k in range(target.size):
-                                target[k] += part[k]
-                            place += size

@@ -3,14 +3,15 @@
 Inside, images lie with their channels innermost, split into groups: ``[group, y, x, channel]``; outside, currents,
 deltas and events are row-major [C, H, W]. All event kernels work along *runs*: with the taps of a row in descending
 order, the outputs that one event reaches with one row of taps are contiguous, and so are the weights,
-``weight [ky, channel, tap, output]``. Each run is taken as 1-D slices: the compiler then knows the strides. What a
-convolution as a matrix product needs is in `snnsim.kernels.columns`.
+``weight [ky, channel, tap, output]``; of a run's sums, a block at a time stays in registers. What a convolution as a
+matrix product needs is in `snnsim.kernels.columns`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import dot_kernel, kernel
+from snnsim.kernels.lanes import BLOCK, GATHER_BLOCK, LANES, add_rows, gather_rows
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -65,9 +66,17 @@ def sort_by_place(
 
 
 @kernel
+def _block(size: int) -> int:
+    """Return into how large blocks a run is cut: equal ones of whole vectors, that registers can hold."""
+    vectors = (size + LANES - 1) // LANES
+    blocks = (vectors + BLOCK - 1) // BLOCK
+    return (vectors + blocks - 1) // blocks * LANES
+
+
+@kernel
 def scatter(
     starts: IndexArray,
-    channels: IndexArray,
+    along: IndexArray,
     sizes: FloatArray,
     rows: IndexArray,
     ptr: IndexArray,
@@ -82,21 +91,23 @@ def scatter(
 ) -> None:
     """Add every event's patch to the currents: ``current[r] = bias + sum over events of size * their patches``.
 
-    ``rows`` [kernel height, H] is the output row that a tap row sends an input row to, or -1; ``ptr``, ``tap``,
-    ``column``, ``length`` are `Runs`; ``weight`` is flat [kernel height, C, taps, outputs of a group]; ``shape`` is
-    (groups, taps of a row, output width, outputs of a group); ``patch`` [outputs] is scratch; ``current``
-    [rows, outputs] is overwritten. Tap rows come outermost, so that the weights of one stay in the L1 cache; a place's
-    events go four at a time.
+    ``starts``, ``along`` and ``sizes`` are events as `sort_by_place` leaves them, with ``channel_of`` telling where in
+    its line and group an input lies, x * channels + channel. ``rows`` [kernel height, H] is the output row that a tap
+    row sends an input row to, or -1; ``ptr``, ``tap``, ``column``, ``length`` are `Runs`; ``weight`` is flat [kernel
+    height, C, taps, outputs of a group]; ``shape`` is (groups, taps of a row, output width, outputs of a group);
+    ``patch`` [outputs + `lanes.SLACK`] is scratch; ``current`` [rows, outputs] is overwritten. Tap rows come outermost:
+    the weights of one stay in the L1 cache.
     """
     groups, taps, width, outputs = shape
     height, image = rows.shape
     columns = ptr.size - 1
-    pixels = patch.size // (groups * outputs)
+    pixels = current.shape[1] // (groups * outputs)
     tap_row = weight.size // height
     apart = taps * outputs
+    inputs = tap_row // (groups * apart)
     for r in range(starts.shape[0]):
         at = starts[r]
-        for k in range(patch.size):
+        for k in range(current.shape[1]):
             patch[k] = NIL
         for ky in range(height):
             for g in range(groups):
@@ -111,45 +122,89 @@ def scatter(
                         if begin == end:
                             continue
                         for q in range(ptr[x], ptr[x + 1]):
-                            size = np.uintp(length[q] * outputs)
-                            first = np.uintp((g * pixels + oy * width + column[q]) * outputs)
-                            out = patch[first : first + size]
-                            base = ky * tap_row + tap[q] * outputs
-                            j = begin
-                            while j + 3 < end:
-                                # Unsigned, as in `sort_by_place`.
-                                a = np.uintp(base + channels[np.uintp(j)] * apart)
-                                b = np.uintp(base + channels[np.uintp(j + 1)] * apart)
-                                c = np.uintp(base + channels[np.uintp(j + 2)] * apart)
-                                d = np.uintp(base + channels[np.uintp(j + 3)] * apart)
-                                w0 = weight[a : a + size]
-                                w1 = weight[b : b + size]
-                                w2 = weight[c : c + size]
-                                w3 = weight[d : d + size]
-                                v0 = sizes[np.uintp(j)]
-                                v1 = sizes[np.uintp(j + 1)]
-                                v2 = sizes[np.uintp(j + 2)]
-                                v3 = sizes[np.uintp(j + 3)]
-                                for k in range(out.size):
-                                    out[k] += (v0 * w0[k] + v1 * w1[k]) + (v2 * w2[k] + v3 * w3[k])
-                                j += 4
-                            while j < end:
-                                a = np.uintp(base + channels[np.uintp(j)] * apart)
-                                w0 = weight[a : a + size]
-                                v0 = sizes[np.uintp(j)]
-                                for k in range(out.size):
-                                    out[k] += v0 * w0[k]
-                                j += 1
-        _to_channels(patch, bias, groups, pixels, outputs, current[r])
+                            size = length[q] * outputs
+                            first = (g * pixels + oy * width + column[q]) * outputs
+                            base = ky * tap_row + (g - x) * inputs * apart + tap[q] * outputs
+                            block = _block(size)
+                            for k in range(0, size, block):
+                                part = min(block, size - k)
+                                add_rows(patch, first + k, part, weight, base + k, apart, along, sizes, begin, end)
+        _to_channels(patch, bias, groups, pixels, outputs, outputs, current[r])
+
+
+@kernel
+def gather(
+    starts: IndexArray,
+    along: IndexArray,
+    sizes: FloatArray,
+    image: tuple[int, int, int],
+    out: tuple[int, int],
+    taps: tuple[int, int],
+    before: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    weight: FloatArray,
+    patch: FloatArray,
+    bias: FloatArray,
+    current: FloatArray,
+) -> None:
+    """Write the same as `scatter`, output by output: the sum of what its window's events send it.
+
+    ``image`` is [channels of a group, H, W]; ``weight`` [groups, (ky, kx, channel), outputs in whole vectors]; a row of
+    taps sees events that lie together. ``patch`` [groups * pixels * outputs in whole vectors + `lanes.SLACK`] is
+    scratch.
+    """
+    inputs, height, width = image
+    groups, depth, columns = weight.shape
+    table, ends = weight.reshape(-1), starts.reshape(-1)
+    pixels = out[0] * out[1]
+    tap_row = taps[1] * inputs
+    run = taps[1] if dilation[1] == 1 else 1
+    for r in range(starts.shape[0]):
+        for k in range(groups * pixels * columns):
+            patch[k] = NIL
+        for g in range(groups):
+            for oy in range(out[0]):
+                top = oy * stride[0] - before[0]
+                first = max(0, -(top // dilation[0]))
+                last = min(taps[0], (height - 1 - top) // dilation[0] + 1)
+                line = r * starts.shape[1] + (g * height + top + first * dilation[0]) * width
+                for ox in range(out[1]):
+                    to = ((g * out[0] + oy) * out[1] + ox) * columns
+                    for kx in range(0, taps[1], run):
+                        left = ox * stride[1] - before[1] + kx * dilation[1]
+                        x = max(0, left)
+                        span = min(left + run, width) - x
+                        if span <= 0:
+                            continue
+                        rows = g * depth + first * tap_row + (kx - left) * inputs
+                        for k in range(0, columns, GATHER_BLOCK * LANES):
+                            gather_rows(
+                                patch,
+                                to + k,
+                                min(GATHER_BLOCK, (columns - k) // LANES),
+                                table,
+                                rows * columns + k,
+                                tap_row * columns,
+                                columns,
+                                along,
+                                sizes,
+                                ends,
+                                line + x,
+                                dilation[0] * width,
+                                span,
+                                last - first,
+                            )
+        _to_channels(patch, bias, groups, pixels, bias.size // groups, columns, current[r])
 
 
 @kernel
 def _to_channels(
-    patch: FloatArray, bias: FloatArray, groups: int, pixels: int, outputs: int, current: FloatArray
+    patch: FloatArray, bias: FloatArray, groups: int, pixels: int, outputs: int, apart: int, current: FloatArray
 ) -> None:
-    """Write [group, pixel, output] as [channel, pixel], and add the bias."""
+    """Write [group, pixel, output], pixels ``apart``, as [channel, pixel], and add the bias."""
     for g in range(groups):
-        source = patch[g * pixels * outputs : (g + 1) * pixels * outputs].reshape(pixels, outputs)
+        source = patch[g * pixels * apart : (g + 1) * pixels * apart].reshape(pixels, apart)
         for k in range(outputs):
             target = current[(g * outputs + k) * pixels : (g * outputs + k + 1) * pixels]
             b = bias[g * outputs + k]
@@ -159,10 +214,11 @@ def _to_channels(
 
 @kernel
 def to_channels(products: FloatArray, bias: FloatArray, current: FloatArray) -> None:
-    """Write products [rows, groups, pixels, outputs] as currents [rows, channels * pixels], and add the bias."""
-    rows, groups, pixels, outputs = products.shape
+    """Write products [rows, groups, pixels, at least outputs] as rows [rows, channels * pixels], and add the bias."""
+    rows, groups, pixels, apart = products.shape
+    outputs = current.shape[1] // (groups * pixels)
     for r in range(rows):
-        _to_channels(products[r].reshape(-1), bias, groups, pixels, outputs, current[r])
+        _to_channels(products[r].reshape(-1), bias, groups, pixels, outputs, apart, current[r])
 
 
 @kernel
@@ -179,61 +235,94 @@ def to_pixels(delta: FloatArray, result: FloatArray) -> None:
 
 
 @kernel
+def sort_by_column(
+    indptr: CountArray,
+    indices: IndexArray,
+    values: FloatArray,
+    key_of: IndexArray,
+    line_of: IndexArray,
+    apart: int,
+    starts: IndexArray,
+    lines: IndexArray,
+    sizes: FloatArray,
+) -> None:
+    """Sort the events of all buckets by group, column, channel and row, as the weights' gradient reads them, counting.
+
+    ``key_of`` [C*H*W] is an input's place in that order, ``line_of`` the line of deltas that its row belongs to, in
+    pixels; the deltas of a bucket lie ``apart`` pixels from those of the next. Written: ``starts`` [C*H*W + 1] into
+    ``lines`` and ``sizes`` [events].
+    """
+    graded = values.size > 0
+    for p in range(starts.size):
+        starts[p] = 0
+    for j in range(indptr[0], indptr[indptr.size - 1]):
+        starts[np.uint32(key_of[np.uint32(indices[j])])] += np.int32(1)
+    total = np.int32(0)
+    for p in range(starts.size):
+        count = starts[p]
+        starts[p] = total
+        total += count
+    for r in range(indptr.size - 1):
+        for j in range(indptr[r], indptr[r + 1]):
+            i = np.uint32(indices[j])
+            key = np.uint32(key_of[i])
+            k = np.uint32(starts[key])
+            lines[k] = r * apart + line_of[i]
+            sizes[k] = values[j] if graded else ONE
+            starts[key] = np.int32(k + 1)
+    for p in range(starts.size - 1, 0, -1):
+        starts[p] = starts[p - 1]
+    starts[0] = 0
+
+
+@kernel
 def add_weight_gradient(
     starts: IndexArray,
-    channels: IndexArray,
+    lines: IndexArray,
     sizes: FloatArray,
-    rows: IndexArray,
+    reach: IndexArray,
     ptr: IndexArray,
     tap: IndexArray,
     column: IndexArray,
     length: IndexArray,
+    shape: tuple[int, int, int, int],
     delta: FloatArray,
     gradient: FloatArray,
-    shape: tuple[int, int, int, int],
 ) -> None:
-    """Add the weights' gradient, event by event along the same runs: ``gradient[run] += size * delta[run]``.
+    """Add the weights' gradient: for each channel and tap row, the runs of deltas that a column's events meet there.
 
-    ``delta`` [rows, groups * pixels * outputs] with the outputs innermost; ``gradient`` lies as `scatter`'s weight.
+    Events as `sort_by_column` leaves them. ``reach`` [kernel height, 3]: which of a column's rows a tap row meets, from
+    the first to below the last, and how many pixels before their line the deltas lie; ``ptr`` to ``length`` are `Runs`;
+    ``shape`` is (groups, channels of a group, taps of a row, outputs of a group). ``delta`` [rows, groups, pixels,
+    outputs] is flat; ``gradient`` lies as `scatter`'s weight, and has `lanes.SLACK` numbers behind its last.
     """
-    groups, taps, width, outputs = shape
-    height, image = rows.shape
-    columns = ptr.size - 1
-    pixels = delta.shape[1] // (groups * outputs)
-    tap_row = gradient.size // height
-    apart = taps * outputs
-    for r in range(starts.shape[0]):
-        at = starts[r]
-        from_row = delta[r]
-        for ky in range(height):
-            for g in range(groups):
-                for y in range(image):
-                    oy = rows[ky, y]
-                    if oy < 0:
+    groups, inputs, taps, outputs = shape
+    width = ptr.size - 1
+    height = (starts.size - 1) // (groups * inputs * width)
+    for g in range(groups):
+        for x in range(width):
+            for ky in range(reach.shape[0]):
+                first, last = reach[ky, 0], reach[ky, 1]
+                for c in range(inputs):
+                    place = ((g * width + x) * inputs + c) * height
+                    begin, end = starts[place + first], starts[place + last]
+                    if begin == end:
                         continue
-                    place = (g * image + y) * columns
-                    for x in range(columns):
-                        begin = at[place + x]
-                        end = at[place + x + 1]
-                        if begin == end:
-                            continue
-                        for q in range(ptr[x], ptr[x + 1]):
-                            size = np.uintp(length[q] * outputs)
-                            first = np.uintp((g * pixels + oy * width + column[q]) * outputs)
-                            d = from_row[first : first + size]
-                            base = ky * tap_row + tap[q] * outputs
-                            for j in range(begin, end):
-                                a = np.uintp(base + channels[np.uintp(j)] * apart)
-                                w = gradient[a : a + size]
-                                v = sizes[np.uintp(j)]
-                                for k in range(d.size):
-                                    w[k] += v * d[k]
+                    row = ((ky * groups + g) * inputs + c) * taps
+                    for q in range(ptr[x], ptr[x + 1]):
+                        size = length[q] * outputs
+                        base = (row + tap[q]) * outputs
+                        source = (column[q] - reach[ky, 2]) * outputs
+                        block = _block(size)
+                        for k in range(0, size, block):
+                            part = min(block, size - k)
+                            add_rows(gradient, base + k, part, delta, source + k, outputs, lines, sizes, begin, end)
 
 
 @dot_kernel
 def needed_products(
     starts: IndexArray,
-    channels: IndexArray,
+    along: IndexArray,
     rows: IndexArray,
     ptr: IndexArray,
     tap: IndexArray,
@@ -246,7 +335,7 @@ def needed_products(
 ) -> None:
     """Multiply deltas back through the weights where somebody needs it, along the same runs: the input's gradient.
 
-    ``starts`` and ``channels`` list the inputs that are needed, as `sort_by_place` leaves them; ``delta`` and
+    ``starts`` and ``along`` list the inputs that are needed, as `sort_by_place` leaves them; ``delta`` and
     ``weight`` lie as in `add_weight_gradient`; ``out`` [rows, C*H*W] is overwritten, zero where nobody needs it. A
     product's bits do not depend on which others are needed.
     """
@@ -256,6 +345,7 @@ def needed_products(
     pixels = delta.shape[1] // (groups * outputs)
     tap_row = weight.size // height
     apart = taps * outputs
+    inputs = tap_row // (groups * apart)
     for r in range(starts.shape[0]):
         at = starts[r]
         from_row = delta[r]
@@ -271,7 +361,7 @@ def needed_products(
                     for x in range(columns):
                         place = (g * image + y) * columns + x
                         for j in range(at[place], at[place + 1]):
-                            channel = channels[np.uintp(j)]
+                            channel = along[np.uintp(j)] + (g - x) * inputs
                             total = NIL
                             for q in range(ptr[x], ptr[x + 1]):
                                 size = np.uintp(length[q] * outputs)

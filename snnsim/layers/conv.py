@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from snnsim.events import Events
 from snnsim.kernels import columns as column_kernels
 from snnsim.kernels import convolve
+from snnsim.kernels.lanes import GATHER_BLOCK, LANES, SLACK
 from snnsim.layers.base import (
     Affine,
     Analog,
@@ -20,19 +22,24 @@ from snnsim.layers.base import (
     event_values,
     samples_of,
 )
+from snnsim.layers.image_products import ImageProducts, chunks
+from snnsim.layers.tiles import whole
 from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window
 
-# From how many of its inputs active a sample's product beats scattering event by event, forwards and in the weights'
-# gradient together. Measured on one core (Zen 3, AVX2) for kernels of 1x1 to 5x5, 12 to 128 outputs, stride 2 and
-# depthwise: they break even at 0.3 to 0.5; at 0.1 events take a third to three fifths of the time, at 0.05 a quarter
-# to two fifths.
-DENSE_FROM = 0.4
+# From how many of its inputs active a sample's product beats its events, forwards and in the weights' gradient
+# together. Measured on one core (Zen 3, AVX2) for kernels of 3x3 and 5x5, 12 to 64 outputs, stride 2 and depthwise:
+# they break even at 0.05 (few input channels) to 0.4; at 0.1 events take half the time.
+DENSE_FROM = 0.25
+
+# Events are gathered output by output where a row of taps sees at least so many, and the outputs of a pixel fit into
+# registers; otherwise, an output's own cost is more than theirs, and they are scattered one by one.
+GATHER_FROM = 1.0
 
 # Up to which part of the input gradient's places one product each beats the product of all (one core, Zen 3, AVX2).
 NEEDED_UP_TO = 0.2
 
-# How much of a product's input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
+# How much of a constant input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
 COLUMN_BYTES = 1 << 19
 
 # Into how many blocks of samples a whole batch's gradient product is cut: fixed, so that threads change no bit.
@@ -44,33 +51,20 @@ class Sorted:
     """A micro-batch's events sorted by place, see `convolve.sort_by_place`."""
 
     starts: IndexArray
-    channels: IndexArray
+    along: IndexArray
     sizes: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a forward pass leaves for the way back: the signal, its sorted events, and who went by the product.
+    """What a forward pass leaves for the way back: the signal, and who went by the product.
 
     ``weighted`` says that the signal is the activity summed over time with a weight per step.
     """
 
     signal: Signal
-    sorted: Sorted | None = None
     dense: NDArray[np.bool_] | None = None
     weighted: bool = False
-
-
-class Columns:
-    """Buffers of one worker for products: padded images, what each output pixel sees, and the products."""
-
-    def __init__(self, layer: "Conv2d", micro: MicroBatch) -> None:
-        self.rows = layer.rows_at_once
-        pixels = (self.rows, layer.groups, layer.pixels)
-        image = layer.window.image[0] * layer.window.padded[0] * layer.window.padded[1]
-        self.images = layer.buffer(micro, "images", (self.rows, image))
-        self.columns = layer.buffer(micro, "columns", (*pixels, layer.depth))
-        self.products = layer.buffer(micro, "products", (*pixels, layer.group_outputs))
 
 
 class Conv2d(Affine):
@@ -94,7 +88,6 @@ class Conv2d(Affine):
         self.pixels = window.out[0] * window.out[1]
         self.fan_in = int(np.prod(window.image))
         self.depth = self.group_inputs * window.kernel[0] * window.kernel[1]
-        self.rows_at_once = max(1, COLUMN_BYTES // (4 * groups * self.pixels * self.depth))
         bound = 1 / np.sqrt(self.depth)
         shape = (out, self.group_inputs, *window.kernel)
         self.parameters["weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
@@ -105,10 +98,15 @@ class Conv2d(Affine):
         channel, y, x = np.unravel_index(np.arange(self.fan_in), window.image)
         group, within = channel // self.group_inputs, channel % self.group_inputs
         self._place_of = ((group * window.image[1] + y) * window.image[2] + x).astype(np.int32)
-        self._channel_of = channel.astype(np.int32)
+        self._along_of = (x * self.group_inputs + within).astype(np.int32)
+        rank, line, self._reach = window.row_order
+        column = (group * window.image[2] + x) * self.group_inputs + within
+        self._key_of = (column * window.image[1] + rank[y]).astype(np.int32)
+        self._line_of = (group * self.pixels + line[y]).astype(np.int32)
         height, width = window.padded
-        line = (group * height + y + window.before[0]) * width + x + window.before[1]
-        self._padded_of = (line * self.group_inputs + within).astype(np.int32)
+        pixel = (group * height + y + window.before[0]) * width + x + window.before[1]
+        padded_of = (pixel * self.group_inputs + within).astype(np.int32)
+        self._products = ImageProducts(window, groups, out, self._orders, padded_of)
         runs = window.runs
         self._reached = (window.hits(0), runs.ptr, runs.tap, runs.out, runs.length)
 
@@ -131,18 +129,24 @@ class Conv2d(Affine):
         if isinstance(signal, Analog):
             micro.saved[self.index] = Seen(signal)
             x = signal.values.reshape(-1, self.fan_in)
-            self._multiply(x, current.reshape(-1, self.size), Columns(self, micro), self._bias)
+            self._products.multiply(
+                x, current.reshape(-1, self.size), self._products.images(self.index, micro), self._bias
+            )
             return Analog(current)
         dense = self._dense_samples(signal, micro)
         ordered = None if dense.all() else self._sort(signal, micro)
-        micro.saved[self.index] = Seen(signal, ordered, dense)
-        for first, last in _stretches(dense):
+        micro.saved[self.index] = Seen(signal, dense)
+        gathered = self._gathered_samples(signal, micro)
+        for first, last in _stretches(np.where(dense, 2, gathered)):
             rows = current[first:last].reshape(-1, self.size)
             if dense[first]:
-                self._multiply(signal.samples(first, last), rows, Columns(self, micro), self._bias)
-            else:
-                assert ordered is not None
-                self._scatter(ordered, slice(first * steps, last * steps), rows, micro)
+                self._products.multiply(
+                    signal.samples(first, last), rows, self._products.images(self.index, micro), self._bias
+                )
+                continue
+            assert ordered is not None
+            add = self._gather if gathered[first] else self._scatter
+            add(ordered, slice(first * steps, last * steps), rows, micro)
         return Analog(current)
 
     def _dense_samples(self, events: Events, micro: MicroBatch) -> NDArray[np.bool_]:
@@ -151,64 +155,66 @@ class Conv2d(Affine):
             return np.full(events.batch, micro.path == "dense")
         return events.per_sample > DENSE_FROM * self.fan_in * micro.steps
 
+    def _gathered_samples(self, events: Events, micro: MicroBatch) -> NDArray[np.bool_]:
+        """Say for each sample that goes by its events whether they are gathered, by the same."""
+        fits = whole(self.group_outputs) <= GATHER_BLOCK * LANES
+        seen = events.per_sample * (self.group_inputs * self.window.kernel[1])
+        return fits & (seen >= GATHER_FROM * self.fan_in * micro.steps)
+
     def _sort(self, events: Events, micro: MicroBatch) -> Sorted:
         most = micro.size * micro.steps * self.fan_in
         places = self.groups * self.window.image[1] * self.window.image[2]
         starts = self.buffer(micro, "starts", (micro.size * micro.steps, places + 1), np.int32)
-        channels = self.buffer(micro, "channels", (most,), np.int32)
+        along = self.buffer(micro, "along", (most,), np.int32)
         sizes = self.buffer(micro, "sizes", (most,))
         convolve.sort_by_place(
             events.indptr,
             events.indices,
             event_values(events),
             self._place_of,
-            self._channel_of,
+            self._along_of,
             starts,
-            channels,
+            along,
             sizes,
         )
-        return Sorted(starts, channels, sizes)
+        return Sorted(starts, along, sizes)
 
-    def _scatter(self, events: Sorted, part: slice, current: FloatArray, micro: MicroBatch) -> None:
-        convolve.scatter(
+    def _gather(self, events: Sorted, part: slice, current: FloatArray, micro: MicroBatch) -> None:
+        window = self.window
+        convolve.gather(
             events.starts[part],
-            events.channels,
+            events.along,
             events.sizes,
-            *self._reached,
-            self._orders.by_run.reshape(-1),
-            self._shape,
-            self.buffer(micro, "patch", (self.size,)),
+            (self.group_inputs, *window.image[1:]),
+            window.out,
+            window.kernel,
+            window.before,
+            window.stride,
+            window.dilation,
+            self._orders.by_tap,
+            self.buffer(micro, "patch", (self._products.size + SLACK,)),
             self._bias,
             current,
         )
 
-    def _write_columns(self, x: Events | FloatArray, first: int, last: int, buffers: Columns) -> FloatArray:
-        """Write out what each output pixel of the rows ``first`` to ``last`` sees, [rows, groups, pixels, depth]."""
-        images = buffers.images[: last - first]
-        if isinstance(x, Events):
-            column_kernels.pad_events(x.indptr[first : last + 1], x.indices, event_values(x), self._padded_of, images)
-        else:
-            column_kernels.pad(x[first:last], self._padded_of, images)
-        columns = buffers.columns[: last - first]
-        window = self.window
-        column_kernels.patches(
-            images, window.padded, window.out, window.kernel, window.stride, window.dilation, columns
+    def _scatter(self, events: Sorted, part: slice, current: FloatArray, micro: MicroBatch) -> None:
+        convolve.scatter(
+            events.starts[part],
+            events.along,
+            events.sizes,
+            *self._reached,
+            self._orders.by_run.reshape(-1),
+            self._shape,
+            self.buffer(micro, "patch", (self._products.size + SLACK,)),
+            self._bias,
+            current,
         )
-        return columns
-
-    def _multiply(self, x: Events | FloatArray, current: FloatArray, buffers: Columns, bias: FloatArray) -> None:
-        """Write the currents [rows, N] of rows, dense or events, by products; one of its own for each row."""
-        for first, last in _chunks(current.shape[0], buffers.rows):
-            columns = self._write_columns(x, first, last, buffers)
-            products = buffers.products[: last - first]
-            np.matmul(columns, self._orders.product, out=products)
-            convolve.to_channels(products, bias, current[first:last])
 
     def summed_forward(self, activity: FloatArray, micro: MicroBatch, weight: np.float32) -> FloatArray:
         """Return ``conv(W, sum_t w[t] s[t]) + b sum_t w[t]``, float32 [M, N]."""
         micro.saved[self.index] = Seen(Analog(activity[:, None]), weighted=True)
         result = np.empty((activity.shape[0], self.size), np.float32)
-        self._multiply(activity, result, Columns(self, micro), self._no_bias)
+        self._products.multiply(activity, result, self._products.images(self.index, micro), self._no_bias)
         by_channel = result.reshape(result.shape[0], -1, self.pixels)
         by_channel += (self._bias * weight)[:, None]
         return result
@@ -226,10 +232,10 @@ class Conv2d(Affine):
             by_channel = summed.sum(axis=0).reshape(-1, self.pixels).sum(axis=1)
             gradients["bias"] += by_channel if weights is None else by_channel * weights.sum(dtype=np.float32)
         rows = values.shape[0] * values.shape[1]
-        shape = (micro.size * values.shape[1], self.groups, self.pixels, self.group_outputs)
-        delta = self.buffer(micro, "delta", shape)[:rows]
+        room: FloatArray = self.buffer(micro, "delta", (micro.size * values.shape[1] * self.size + SLACK,))
+        delta = room[: rows * self.size].reshape(rows, self.groups, self.pixels, self.group_outputs)
         convolve.to_pixels(values.reshape(rows, self.size), delta)
-        self._add_weight_gradient(seen, delta, gradients["weight"], micro)
+        self._add_weight_gradient(seen, room, delta, gradients["weight"], micro)
         if not inputs:
             return None
         result: FloatArray = self.buffer(micro, "input gradient", (micro.size, values.shape[1], self.fan_in))
@@ -238,66 +244,65 @@ class Conv2d(Affine):
         if needed is not None and not seen.weighted and needed.indices.size < NEEDED_UP_TO * result.size:
             self._needed_gradient(needed, delta, result.reshape(-1, self.fan_in), micro)
         else:
-            self._input_gradient(delta, result.reshape(-1, self.fan_in), Columns(self, micro))
+            self._products.input_gradient(
+                delta, result.reshape(-1, self.fan_in), self._products.images(self.index, micro)
+            )
         return Gradient(result, weights)
 
-    def _add_weight_gradient(self, seen: Seen, delta: FloatArray, weight: FloatArray, micro: MicroBatch) -> None:
-        buffers = Columns(self, micro)
-        product = self.buffer(micro, "weight gradient", self._orders.product.shape)
-        product[...] = 0
+    def _add_weight_gradient(
+        self, seen: Seen, room: FloatArray, delta: FloatArray, weight: FloatArray, micro: MicroBatch
+    ) -> None:
+        images = self._products.images(self.index, micro)
+        images.gradient[...] = 0
         if isinstance(seen.signal, Analog):
-            self._add_products(seen.signal.values.reshape(-1, self.fan_in), delta, product, buffers)
-            self._orders.add_to(weight, product=product)
+            self._products.add_weight_gradient(seen.signal.values.reshape(-1, self.fan_in), delta, images)
+            self._orders.add_to(weight, product=images.gradient)
             return
         assert seen.dense is not None
-        by_run = self.buffer(micro, "weight gradient by run", self._orders.by_run.shape)
+        by_run: FloatArray = self.buffer(micro, "weight gradient by run", (self._orders.by_run.size + SLACK,))
         by_run[...] = 0
         steps = micro.steps
         for first, last in _stretches(seen.dense):
             part = slice(first * steps, last * steps)
             if seen.dense[first]:
-                self._add_products(seen.signal.samples(first, last), delta[part], product, buffers)
+                self._products.add_weight_gradient(seen.signal.samples(first, last), delta[part], images)
             else:
-                assert seen.sorted is not None
-                self._add_by_run(seen.sorted, part, delta[part], by_run)
-        self._orders.add_to(weight, product=product if seen.dense.any() else None, by_run=by_run)
+                self._add_by_events(seen.signal.samples(first, last), room[first * steps * self.size :], by_run, micro)
+        self._orders.add_to(weight, product=images.gradient if seen.dense.any() else None, by_run=by_run)
 
-    def _add_by_run(self, events: Sorted, part: slice, delta: FloatArray, by_run: FloatArray) -> None:
-        convolve.add_weight_gradient(
-            events.starts[part],
-            events.channels,
-            events.sizes,
-            *self._reached,
-            delta.reshape(delta.shape[0], -1),
-            by_run.reshape(-1),
-            self._shape,
+    def _add_by_events(self, events: Events, delta: FloatArray, by_run: FloatArray, micro: MicroBatch) -> None:
+        most = micro.size * micro.steps * self.fan_in
+        starts = self.buffer(micro, "column starts", (self.fan_in + 1,), np.int32)
+        lines = self.buffer(micro, "lines", (most,), np.int32)
+        sizes = self.buffer(micro, "line sizes", (most,))
+        convolve.sort_by_column(
+            events.indptr,
+            events.indices,
+            event_values(events),
+            self._key_of,
+            self._line_of,
+            self.groups * self.pixels,
+            starts,
+            lines,
+            sizes,
         )
-
-    def _add_products(self, x: Events | FloatArray, delta: FloatArray, product: FloatArray, buffers: Columns) -> None:
-        """Add the weights' gradient of rows, dense or events, by products."""
-        for first, last in _chunks(delta.shape[0], buffers.rows):
-            columns = self._write_columns(x, first, last, buffers)
-            for g in range(self.groups):
-                seen = columns[:, g].reshape(-1, self.depth)
-                product[g] += np.dot(seen.T, delta[first:last, g].reshape(-1, self.group_outputs))
-
-    def _input_gradient(self, delta: FloatArray, result: FloatArray, buffers: Columns) -> None:
-        """Write the gradient of the input rows [rows, F] for deltas [rows, groups, pixels, outputs]."""
-        window = self.window
-        for first, last in _chunks(delta.shape[0], buffers.rows):
-            columns, images = buffers.columns[: last - first], buffers.images[: last - first]
-            np.matmul(delta[first:last], self._orders.product_back, out=columns)
-            column_kernels.add_patches(
-                columns, window.padded, window.out, window.kernel, window.stride, window.dilation, images
-            )
-            column_kernels.unpad(images, self._padded_of, result[first:last])
+        convolve.add_weight_gradient(
+            starts,
+            lines,
+            sizes,
+            self._reach,
+            *self._reached[1:],
+            (self.groups, self.group_inputs, self.window.kernel[1], self.group_outputs),
+            delta,
+            by_run,
+        )
 
     def _needed_gradient(self, needed: Events, delta: FloatArray, result: FloatArray, micro: MicroBatch) -> None:
         """Write the gradient of the input rows [rows, F] where it is needed, zero elsewhere."""
         ordered = self._sort(needed, micro)
         convolve.needed_products(
             ordered.starts[: result.shape[0]],
-            ordered.channels,
+            ordered.along,
             *self._reached,
             delta.reshape(delta.shape[0], -1),
             self._orders.by_run.reshape(-1),
@@ -331,7 +336,8 @@ class Conv2d(Affine):
     def _blocks(self, batch: int, k: int) -> list[tuple[int, int]]:
         """Return the k-th of a few blocks of a batch, in chunks whose columns fit into a cache."""
         first, last = k * batch // GRADIENT_BLOCKS, (k + 1) * batch // GRADIENT_BLOCKS
-        return [(first + start, first + stop) for start, stop in _chunks(last - first, self.rows_at_once)]
+        at_once = max(1, COLUMN_BYTES // (4 * self.groups * self.pixels * self.depth))
+        return [(first + start, first + stop) for start, stop in chunks(last - first, at_once)]
 
     def constant_backward(
         self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]
@@ -362,11 +368,7 @@ class Conv2d(Affine):
         return np.stack(both, axis=1).astype(np.int64)
 
 
-def _chunks(count: int, size: int) -> list[tuple[int, int]]:
-    return [(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _stretches(kind: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _stretches(kind: NDArray[Any]) -> list[tuple[int, int]]:
     """Cut samples into stretches of one kind."""
     ends = [*(np.flatnonzero(kind[1:] != kind[:-1]) + 1).tolist(), kind.size]
     return list(zip([0, *ends[:-1]], ends, strict=True))

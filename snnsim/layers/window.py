@@ -138,6 +138,24 @@ class Window:
         return Runs(*(np.array(part, np.int32) for part in (ptr, tap, out, length)))
 
     @cached_property
+    def row_order(self) -> tuple[IndexArray, IndexArray, IndexArray]:
+        """Return an order of an image's rows in which those that a tap row meets lie together, and what they meet.
+
+        Their ranks [H]; the line of outputs, times its width, that each lies at [H]; and per tap row [kernel height, 3]
+        the first rank that it meets, one past the last, and how far before their lines its outputs lie.
+        """
+        place = np.arange(self.image[1]) + self.before[0]
+        rank = np.empty(place.size, np.int32)
+        rank[np.lexsort((place, place % self.stride[0]))] = np.arange(place.size)
+        line = place // self.stride[0] * self.out[1]
+        reach = np.zeros((self.kernel[0], 3), np.int32)
+        for k, hits in enumerate(self.hits(0)):
+            met = np.flatnonzero(hits >= 0)
+            if met.size:
+                reach[k] = rank[met[0]], rank[met[-1]] + 1, line[met[0]] - hits[met[0]] * self.out[1]
+        return rank, line.astype(np.int32), reach
+
+    @cached_property
     def windows_of(self) -> tuple[IndexArray, IndexArray]:
         """Return, as ptr [C*H*W + 1] and windows, the outputs [C, out] whose window each input lies in."""
         (channels, height, width), (out_height, out_width) = self.image, self.out
