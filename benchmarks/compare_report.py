@@ -1,0 +1,155 @@
+"""The results of `compare.py` as Markdown tables and as a figure."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from peers import ROWS
+
+from snnsim.plot_style import BLUE, GREY, SKY
+
+Cell = dict[str, Any]
+SPEEDS = {"train_sps": "training", "infer_sps": "inference"}
+SPIKING = ("snntorch", "norse")
+
+
+def markdown(results: dict[str, dict[str, Cell]]) -> str:
+    """Write a table for each workload, and one of snnsim's rows against the peers."""
+    used = {
+        name: version
+        for cells in results.values()
+        for cell in cells.values()
+        for name, version in cell.get("versions", {}).items()
+    }
+    parts = [
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version}" for name, version in used.items())
+    ]
+    parts += [workload_table(name, cells) for name, cells in results.items()]
+    parts.append(against_peers(results))
+    if any(cell.get("disturbed") for cells in results.values() for cell in cells.values()):
+        parts.append(
+            "\\* Other processes had a part in these speeds, and in ratios to them: measure again when it is quiet."
+        )
+    return "\n\n".join(part for part in parts if part)
+
+
+def workload_table(name: str, cells: dict[str, Cell]) -> str:
+    """Write the rows of one workload: medians (least to most), and what kept a row from being measured."""
+    reasons = {cell.get("missing") for cell in cells.values()}
+    if len(reasons) == 1 and (reason := reasons.pop()):
+        return f"## {name}\n\n{reason}"
+    lines = [
+        f"## {name}",
+        "",
+        "| | training, samples/s | inference, samples/s | of the fastest peer | of snnTorch or Norse "
+        "| peak memory, MB | first step, cold / warm | loss |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    notes = []
+    for row, cell in cells.items():
+        if "train_sps" not in cell:
+            lines.append(f"| {row} | {cell.get('missing') or 'failed: ' + cell['failed']} | | | | | | |")
+            continue
+        lines.append(
+            f"| {_marked(row, cell)} | {_spread(cell, 'train_sps')} | {_spread(cell, 'infer_sps')} "
+            f"| {_ratios(cell, cells, None)} | {_ratios(cell, cells, SPIKING)} "
+            f"| {_spread(cell, 'peak_mb')} | {cell['first_step_cold_s']:.1f} s / {cell['first_step_warm_s']:.1f} s "
+            f"| {_loss(row, cell)} |"
+        )
+        notes += [f"- {row}, {note}" for note in cell["notes"]]
+    return "\n".join([*lines, "", *notes]).strip()
+
+
+def against_peers(results: dict[str, dict[str, Cell]]) -> str:
+    """Write what snnsim's rows reach of the peers, where they win and where they lose."""
+    lines = [
+        "## snnsim against its peers",
+        "",
+        "| | | | fastest peer | ratio to it | better of snnTorch and Norse | ratio to it |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    count = len(lines)
+    for name, cells in results.items():
+        for row, cell in cells.items():
+            if not ROWS[row].ours or "train_sps" not in cell:
+                continue
+            for speed, what in SPEEDS.items():
+                columns = []
+                for among in (None, SPIKING):
+                    best = fastest(cells, speed, among)
+                    columns += (
+                        ["", ""]
+                        if best is None
+                        else [_marked(best, cells[best]), f"{cell[speed] / cells[best][speed]:.2f}"]
+                    )
+                lines.append(f"| {name} | {_marked(row, cell)} | {what} | {' | '.join(columns)} |")
+    return "\n".join(lines) if len(lines) > count else ""
+
+
+def fastest(cells: dict[str, Cell], speed: str, among: tuple[str, ...] | None) -> str | None:
+    """Return the peer that is fastest in training or inference, of all or of some; None where none was measured."""
+    peers = [
+        row for row, cell in cells.items() if speed in cell and not ROWS[row].ours and (among is None or row in among)
+    ]
+    return max(peers, key=lambda row: cells[row][speed], default=None)
+
+
+def draw(results: dict[str, dict[str, Cell]], path: Path) -> None:
+    """Draw bars of training and inference for each workload, snnsim's in colour, with least and most."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = {name: {row: cell for row, cell in cells.items() if "train_sps" in cell} for name, cells in results.items()}
+    shown = {name: cells for name, cells in shown.items() if cells}
+    most = max((len(cells) for cells in shown.values()), default=1)
+    size = (9.0, 0.6 + (0.6 + 0.22 * most) * max(1, len(shown)))
+    figure = Figure(figsize=size, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = figure.subplots(max(1, len(shown)), len(SPEEDS), squeeze=False)
+    for of_workload, (name, cells) in zip(panels, shown.items(), strict=False):
+        rows = list(cells)
+        colours = [(BLUE if row == "snnsim" else SKY) if ROWS[row].ours else GREY for row in rows]
+        for axes, (speed, what) in zip(of_workload, SPEEDS.items(), strict=True):
+            values = [cells[row][speed] for row in rows]
+            ranges = [cells[row][f"{speed}_range"] for row in rows]
+            errors = [
+                [value - least for value, (least, _) in zip(values, ranges, strict=True)],
+                [largest - value for value, (_, largest) in zip(values, ranges, strict=True)],
+            ]
+            axes.barh(rows, values, xerr=errors, color=colours, error_kw={"linewidth": 0.8})
+            axes.invert_yaxis()
+            axes.set_title(f"{name}, {what}, samples/s", loc="left", fontsize=9, fontweight="bold")
+            axes.tick_params(labelsize=8)
+            axes.spines[["top", "right"]].set_visible(False)
+    canvas.print_figure(path, dpi=120)
+
+
+def _spread(cell: Cell, name: str) -> str:
+    least, most = cell[f"{name}_range"]
+    middle = f"{cell[name]:,.0f}"
+    return middle if least == most else f"{middle} ({least:,.0f} to {most:,.0f})"
+
+
+def _marked(row: str, cell: Cell) -> str:
+    return rf"{row} \*" if cell["disturbed"] else row
+
+
+def _ratios(cell: Cell, cells: dict[str, Cell], among: tuple[str, ...] | None) -> str:
+    ratios = []
+    for speed in SPEEDS:
+        best = fastest(cells, speed, among)
+        ratios.append("" if best is None else f"{cell[speed] / cells[best][speed]:.2f}")
+    return " / ".join(ratios) if all(ratios) else ""
+
+
+def _loss(row: str, cell: Cell) -> str:
+    marks = []
+    if cell["reset"] == "delayed":
+        marks.append("delayed reset")
+    if ROWS[row].other_surrogate:
+        marks.append("other surrogate")
+    if not cell.get("loss_agrees", True):
+        marks.append("differs by more than 5 %")
+    return f"{cell['loss_40']:.4f}" + (f" ({', '.join(marks)})" if marks else "")
