@@ -107,8 +107,11 @@ def compare(workloads: list[str], rows: list[str], settings: Settings, data_dir:
                         runs.setdefault((name, row), []).append(measured)
                         outcome = f"{measured['train_sps']:,.0f} and {measured['infer_sps']:,.0f} samples/s"
                     except MeasurementError as error:
-                        cells[name][row] = {"failed": str(error)}
                         outcome = f"failed: {error}"
+                        if earlier := runs.get((name, row)):
+                            earlier[-1]["notes"].append(f"the next repeat {outcome}")
+                        else:
+                            cells[name][row] = {"failed": str(error)}
                     took = time.monotonic() - began
                     print(f"{repeat + 1}/{settings.repeats} {name} {row}: {outcome} ({took:.0f} s)", file=sys.stderr)
     for (name, row), measured_runs in runs.items():

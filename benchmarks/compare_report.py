@@ -118,7 +118,13 @@ def draw(results: dict[str, dict[str, Cell]], path: Path) -> None:
                 [value - least for value, (least, _) in zip(values, ranges, strict=True)],
                 [largest - value for value, (_, largest) in zip(values, ranges, strict=True)],
             ]
-            axes.barh(rows, values, xerr=errors, color=colours, error_kw={"linewidth": 0.8})
+            axes.barh(
+                [_starred(row, cells[row]) for row in rows],
+                values,
+                xerr=errors,
+                color=colours,
+                error_kw={"linewidth": 0.8},
+            )
             axes.invert_yaxis()
             axes.set_title(f"{name}, {what}, samples/s", loc="left", fontsize=9, fontweight="bold")
             axes.tick_params(labelsize=8)
@@ -132,8 +138,12 @@ def _spread(cell: Cell, name: str) -> str:
     return middle if least == most else f"{middle} ({least:,.0f} to {most:,.0f})"
 
 
+def _starred(row: str, cell: Cell) -> str:
+    return f"{row} *" if cell["disturbed"] else row
+
+
 def _marked(row: str, cell: Cell) -> str:
-    return rf"{row} \*" if cell["disturbed"] else row
+    return _starred(row, cell).replace("*", r"\*")
 
 
 def _ratios(cell: Cell, cells: dict[str, Cell], among: tuple[str, ...] | None) -> str:

@@ -63,7 +63,7 @@ class TorchPeer:
         lr: float | None = None,
     ) -> None:
         torch.set_num_threads(cores())
-        self._network, self._workload, self._forward = network, workload, forward or network
+        self._network, self._workload, self._forward = network, workload, network if forward is None else forward
         self._lr = workload.lr if lr is None else lr
         self._initial = [parameter.detach().clone() for parameter in network.parameters()]
         self.restart()

@@ -146,6 +146,23 @@ def run(train: float, loss: float) -> dict[str, Any]:
     return measured | {"disturbed": False, "notes": [], "versions": {}}
 
 
+def test_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that fails is not tried again; one that fails later keeps what was measured, with a note."""
+    outcomes = {"snnsim": iter([run(1, 1.0), None, run(3, 1.0)]), "snnsim-compact": iter([None])}
+
+    def measure(name: str, row: str, settings: compare.Settings, folder: Path) -> dict[str, Any]:
+        if (outcome := next(outcomes[row])) is None:
+            raise compare.MeasurementError("out of memory")
+        return outcome
+
+    monkeypatch.setattr(compare, "measure", measure)
+    cells = compare.compare(["W4"], list(outcomes), compare.Settings(repeats=3, batch=2), None)["W4"]
+    assert cells["snnsim-compact"] == {"failed": "out of memory"}
+    assert (cells["snnsim"]["repeats"], cells["snnsim"]["train_sps"]) == (2, 2)
+    assert cells["snnsim"]["notes"] == ["repeat 1, the next repeat failed: out of memory"]
+    assert "| snnsim-compact | failed: out of memory |" in markdown({"W4": cells})
+
+
 def test_medians_ratios_and_losses() -> None:
     """Cells are medians with least and most; ratios are to the fastest peer, also where it wins."""
     cells = {
