@@ -75,6 +75,8 @@ def main() -> None:
     settings = Settings(
         options.repeats, options.seed, options.steps, options.seconds, options.limit, options.batch or None
     )
+    # Ended from outside, it ends its worker too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     results = compare(options.workloads, options.rows, settings, options.data_dir)
     print(markdown(results))
     if options.json:
@@ -160,9 +162,9 @@ def run_worker(arguments: list[str], cache: Path, limit: float) -> dict[str, Any
     # It may name an older processor, for which NumPy's products are slower; other libraries do not look at it.
     environment.pop("OPENBLAS_CORETYPE", None)
     command = [sys.executable, str(WORKER), *arguments, "--began", repr(time.monotonic())]
-    # A session of its own, so that what a compiler has started ends with it.
+    # A group of its own, so that what a compiler has started ends with it; in a session Linux might forget `nice`.
     worker = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     )
     try:
         output, errors = worker.communicate(timeout=limit)
