@@ -10,9 +10,10 @@ parts, the reading of the figures, is written by hand.
 import argparse
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from snnsim.sweeps import LoadedSweep, load_sweep
+from snnsim.sweeps import load_sweep
 from snnsim.sweeps.page import FIGURES, body, write_comparison
 from snnsim.sweeps.results import read_results
 from snnsim.sweeps.trials import plan
@@ -37,7 +38,7 @@ def updated(text: str, folder: Path, docs: Path) -> str:
     """Return the page with the part of one sweep written anew."""
     loaded = load_sweep(folder / "sweep.yaml")
     name = folder.resolve().name
-    named = LoadedSweep(loaded.sweep, name, loaded.text, loaded.shown)
+    named = replace(loaded, name=name)
     comparison = read_results(loaded.sweep, plan(loaded, folder).trials)
     write_comparison(named, comparison, folder)
     for into in ("figures", "results"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snnsim.errors import DivergedError
-from snnsim.progress import count
+from snnsim.progress import Lines, Silent, count
 
 from .options import data_dir_option, json_option
 from .render import table
@@ -35,7 +35,6 @@ def sweep(
     """
     import json
 
-    from snnsim.progress import Lines, Silent
     from snnsim.sweeps import load_sweep, run_sweep
     from snnsim.sweeps.page import write_comparison
     from snnsim.sweeps.results import read_results

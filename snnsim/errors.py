@@ -33,6 +33,10 @@ class ConfigError(InputError):
         super().__init__("\n".join(faults))
         self.faults = tuple(faults)
 
+    def __reduce__(self) -> tuple[type, tuple[tuple[str, ...]]]:
+        """Come out of another process as it went in."""
+        return type(self), (self.faults,)
+
 
 class DataError(InputError):
     """Data that is missing, damaged or does not fit."""

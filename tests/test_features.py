@@ -123,6 +123,7 @@ def test_in_segments(length: int) -> None:
     assert again == loss
     assert gradients.keys() == same.keys()
     for name, gradient in gradients.items():
+        # Segments add up a weight's gradient in another order, in float32.
         np.testing.assert_allclose(same[name], gradient, rtol=1e-5, atol=1e-6 * np.abs(gradient).max())
     assert_gradients_agree(problem.with_(truncate_every=length))
 
@@ -174,6 +175,7 @@ def test_a_spike_more_or_less() -> None:
                 counts[:, neuron] += sign
                 more = [HiddenSpikes(counts, 7, layer.fan_out) if j == k else other for j, other in enumerate(hidden)]
                 changed.append(penalty(more)[0])
+            # The difference is exact, the term quadratic; but regressors compute in float32, and here two terms cancel.
             np.testing.assert_allclose((changed[0] - changed[1]) / 2, gradient[:, neuron], rtol=2e-4, atol=1e-7)
 
 
@@ -273,6 +275,7 @@ def test_outputs_of_an_snn() -> None:
         found = network.mean_outputs(batch, [1, 2, 4])
         for index, features in zip((1, 1, 4), found, strict=True):
             expected = (run.spikes[index].sum(axis=0, dtype=np.float64) / 5).astype(np.float32)
+            # A mean of float32 against one of float64: the last bit may differ.
             np.testing.assert_allclose(features, expected.reshape(21, -1), rtol=1e-6)
 
 

@@ -44,18 +44,12 @@ def body(loaded: LoadedSweep, comparison: Comparison, out: Path, figures: str = 
             f"![Accuracy against spikes and SynOps]({figures}{FIGURES[0]})",
             f"![Spikes per layer]({figures}{FIGURES[1]})",
             f"![Spikes against the range of the logits]({figures}{FIGURES[2]})",
-            f"Every setting; the reference is {named(reference)}:",
+            f"Every setting; the reference is {reference.setting}:",
             _all_settings(comparison),
             _cost(comparison, out),
             "",
         )
     )
-
-
-def named(result: SettingResult) -> str:
-    """Name a setting with its method."""
-    setting = result.setting
-    return f"{setting.method} ({setting.label})" if setting.label else setting.method
 
 
 def _about(loaded: LoadedSweep, comparison: Comparison) -> str:
@@ -67,7 +61,7 @@ def _about(loaded: LoadedSweep, comparison: Comparison) -> str:
     return (
         f"Configuration `{sweep.base}`, seeds {seeds}; mean ± standard deviation over the seeds, on the test set."
         f"{taught} Settings are chosen on validation data alone. The reference is the most accurate setting of"
-        f" *{sweep.against}*: {named(reference)}. Of each method the table shows the most accurate setting and, where"
+        f" *{sweep.against}*: {reference.setting}. Of each method the table shows the most accurate setting and, where"
         f" it is another, the *lightest*: the one with the fewest SynOps among those whose validation accuracy {gain}. "
         "Gains in accuracy are means of differences between runs of the same seed."
     )
@@ -77,7 +71,7 @@ def _table(comparison: Comparison, rows: Iterable[tuple[str, SettingResult]]) ->
     reference = comparison.reference
     lines = []
     for name, result in rows:
-        against = ["", "", "", ""] if result is reference else _against(result, reference)
+        against = [""] * 5 if result is reference else _against(result, reference)
         accuracy, spikes, synops = result.mean("accuracy"), result.mean("spikes"), result.mean("synops")
         lines.append(
             [
@@ -89,18 +83,33 @@ def _table(comparison: Comparison, rows: Iterable[tuple[str, SettingResult]]) ->
                 against[1],
                 _counted(synops),
                 against[2],
-                _energy(result.mean("joules").mean),
+                _counted(result.mean("acs")),
                 against[3],
+                _energy(result.mean("joules").mean),
+                against[4],
             ]
         )
-    head = ("method", "setting", "accuracy", "gain (points)", "spikes", "", "SynOps", "", "energy (estimate)", "")
+    head = (
+        "method",
+        "setting",
+        "accuracy",
+        "gain (points)",
+        "spikes",
+        "",
+        "SynOps",
+        "",
+        "of these ACs",
+        "",
+        "energy (estimate)",
+        "",
+    )
     return markdown_table(head, lines)
 
 
 def _against(result: SettingResult, reference: SettingResult) -> list[str]:
     gain = result.gain(reference, "accuracy")
     spread = "" if math.isnan(gain.deviation) else f" ± {100 * gain.deviation:.2f}"
-    ratios = [result.ratio(reference, measure) for measure in ("spikes", "synops", "joules")]
+    ratios = [result.ratio(reference, measure) for measure in ("spikes", "synops", "acs", "joules")]
     return [f"{100 * gain.mean:+.2f}{spread}", *(_change(ratio) for ratio in ratios)]
 
 

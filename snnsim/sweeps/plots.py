@@ -10,8 +10,9 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from snnsim import plot_style as style
 from snnsim.sweeps.results import Comparison, SettingResult
 
+# Of so many methods no palette tells all apart: the marker does, whatever the colour.
 COLOURS = (style.GREY, style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.PURPLE, style.SKY, style.INK)
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "*")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h")
 
 # A result that is further from the best than this share of the spread of the better half would hide the rest.
 TAIL = 3.0
@@ -22,7 +23,7 @@ def pareto_front(comparison: Comparison) -> Figure:
     """Draw mean test accuracy against spikes and against SynOps, with standard deviations, and both fronts."""
     figure = style.figure_of(5.6)
     left, right = figure.subplots(1, 2, sharey=True)
-    for axes, measure, title in ((left, "spikes", "Spikes"), (right, "synops", "SynOps")):
+    for axes, measure, title in ((left, "spikes", "spikes"), (right, "synops", "SynOps")):
         for method, results in by_method(comparison.results).items():
             across = [result.mean(measure) for result in results]
             up = [result.mean("accuracy") for result in results]
@@ -48,7 +49,7 @@ def pareto_front(comparison: Comparison) -> Figure:
             label="Pareto front",
         )
         axes.set_title(f"Pareto front: accuracy against {title}")
-        axes.set_xlabel(f"{title} per test sample")
+        axes.set_xlabel(f"{title} per test sample, mean over seeds")
         _counts(axes)
     left.set_ylabel("test accuracy (%)")
     left.set_ylim(*_accuracy_limits(comparison.results))
@@ -60,7 +61,7 @@ def pareto_front(comparison: Comparison) -> Figure:
 @style.styled
 def logit_ranges(comparison: Comparison) -> Figure:
     """Draw spikes against the logits' range: what asks for smaller logits, asks for fewer spikes."""
-    figure = style.figure_of(4.6, style.SQUARE)
+    figure = style.figure_of(4.8)
     axes = figure.add_subplot()
     for method, results in by_method(comparison.results).items():
         ranges = [result.mean("logit_range").mean for result in results]
@@ -88,7 +89,7 @@ def layer_spikes(chosen: Mapping[str, SettingResult]) -> Figure:
         counts = [chosen[method].layer_means().get(name, 0.0) for method in methods]
         axes.barh(methods, counts, left=before, color=shades[place % len(shades)], label=f"layer {name}", height=0.7)
         before = [sofar + count for sofar, count in zip(before, counts, strict=True)]
-    axes.set_title("Spikes per layer, most accurate setting of each method in validation")
+    axes.set_title("Spikes per layer, best setting in validation")
     axes.set_xlabel("spikes per test sample")
     axes.grid(axis="x")
     figure.legend(loc="outside lower center", ncols=3)

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from snnsim.errors import InputError
+from snnsim.run_directory import RunDirectory
 from snnsim.sweeps.language import Sweep
 from snnsim.sweeps.trials import Setting, Trial
 
@@ -60,6 +61,10 @@ class Mean:
     def of(cls, values: Sequence[float]) -> "Mean":
         """Average."""
         return cls(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan)
+
+    def summary(self) -> dict[str, float | None]:
+        """Return both as plain data, null where there is none."""
+        return {"mean": _plain(self.mean), "std": _plain(self.deviation)}
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,7 @@ class Comparison:
                     "method": result.setting.method,
                     "setting": result.setting.label,
                     "seeds": [run.seed for run in result.runs],
-                    **{key: {"mean": _plain(mean.mean), "std": _plain(mean.deviation)} for key, mean in _means(result)},
+                    **{key: result.mean(key).summary() for key in MEASURES},
                 }
                 for name, result in self.shown
             ],
@@ -200,7 +205,7 @@ def read_results(sweep: Sweep, trials: Sequence[Trial]) -> Comparison:
     """
     runs: dict[Setting, list[RunResult]] = {}
     for trial in trials:
-        if (trial.folder / "report.html").exists():
+        if RunDirectory(trial.folder).finished:
             runs.setdefault(trial.setting, []).append(read_run(trial))
     if not runs:
         raise InputError("no run of the sweep is finished")
@@ -253,10 +258,6 @@ def _kept(epochs: list[dict[str, Any]], keep: str) -> dict[str, Any]:
 
 def _most_accurate(results: Sequence[SettingResult]) -> SettingResult:
     return max(results, key=lambda k: (k.mean("valid_accuracy").mean, -k.mean("valid_synops").mean))
-
-
-def _means(result: SettingResult) -> Iterator[tuple[str, Mean]]:
-    return ((key, result.mean(key)) for key in MEASURES)
 
 
 def _plain(value: float) -> float | None:

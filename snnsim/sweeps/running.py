@@ -20,7 +20,7 @@ from snnsim.files import write_text
 from snnsim.progress import Progress, duration
 from snnsim.run_directory import RunDirectory
 from snnsim.sweeps.language import LoadedSweep
-from snnsim.sweeps.trials import Plan, Setting, plan
+from snnsim.sweeps.trials import Plan, plan
 
 LOG = "log.json"
 
@@ -67,20 +67,16 @@ def run_sweep(loaded: LoadedSweep, out: Path, *, jobs: int | None, data_dir: Pat
     teachers = [Job(f"teacher, seed {config.config.seed}", config, path) for config, path in planned.teachers]
     # Seed by seed, so that what there is halfway compares all settings.
     by_seed = sorted(planned.trials, key=lambda trial: loaded.sweep.seeds.index(trial.seed))
-    students = [Job(f"{said(k.setting)}, seed {k.seed}", k.loaded, k.folder) for k in by_seed]
+    students = [Job(f"{k.setting}, seed {k.seed}", k.loaded, k.folder) for k in by_seed]
     runner = _Runner(at_once, data_dir, progress, folder)
     runner.total = len(teachers) + len(students)
+    runner.unfinished = sum(not RunDirectory(job.folder).finished for job in (*teachers, *students))
     failed = runner.run(teachers)
     if failed:
         raise DivergedError(
             "\n".join(f"{path}: the teacher's training diverged: {text}" for path, text in failed.items())
         )
     return Swept(planned, runner.run(students))
-
-
-def said(setting: Setting) -> str:
-    """Name a setting with its method."""
-    return f"{setting.method}, {setting.label}" if setting.label else setting.method
 
 
 class _Folder:
@@ -119,7 +115,7 @@ class _Runner:
     """Does jobs in processes of their own, and tells how far they are."""
 
     def __init__(self, at_once: int, data_dir: Path | None, progress: Progress, folder: _Folder) -> None:
-        self.total = 0
+        self.total = self.unfinished = 0
         self._at_once, self._data_dir = at_once, data_dir
         self._progress, self._folder = progress, folder
         self._began, self._busy = time.monotonic(), 0.0
@@ -162,7 +158,7 @@ class _Runner:
         self._busy += seconds
         elapsed = time.monotonic() - self._began
         self._folder.log(self._run, self._at_once, elapsed, self._busy)
-        left = elapsed / self._run * (self.total - self._seen)
+        left = elapsed / self._run * (self.unfinished - self._run)
         self._progress.note(
             f"{self._seen}/{self.total} {job.name}: {_reached(job.folder)}, {duration(seconds)}; {duration(left)} left"
         )

@@ -4,11 +4,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snnsim.config import Config, LoadedConfig, from_mapping, load
+from snnsim.config.schema import TeacherSpec
 from snnsim.errors import ConfigError, InputError
 from snnsim.sweeps.language import LoadedSweep, Overrides, merged
 
@@ -23,6 +24,10 @@ class Setting:
 
     method: str
     label: str
+
+    def __str__(self) -> str:
+        """Name it with its method: ``heterogeneous (tt=8, ts=1)``."""
+        return f"{self.method} ({self.label})" if self.label else self.method
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +70,7 @@ def plan(loaded: LoadedSweep, out: Path) -> Plan:
     seen: set[str] = set()
     folders: dict[str, Setting] = {}
     for setting, overrides in _settings(loaded):
-        first = _load(loaded, setting, overrides, sweep.seeds[0])
+        first = _load(loaded, setting, overrides)
         same = json.dumps(first.config.resolved(), sort_keys=True)
         if same in seen:
             continue
@@ -76,13 +81,14 @@ def plan(loaded: LoadedSweep, out: Path) -> Plan:
                 [f"{loaded.shown}: methods.{setting.method}: two settings would share the folder {place}"]
             )
         for seed in sweep.seeds:
-            config = _load(loaded, setting, overrides, seed)
-            if config.config.teacher is not None and config.config.teacher.network is not None:
-                teacher = config.config.of_teacher()
+            config = first.config.model_copy(update={"seed": seed})
+            if config.teacher is not None and config.teacher.network is not None:
+                teacher = config.of_teacher()
                 folder = out / "teachers" / f"seed-{seed}-{_digest(teacher)}"
-                teachers.setdefault(folder, from_mapping(teacher.resolved(), (), f"{config.name}-teacher.yaml"))
-                config = _load(loaded, setting, {**overrides, "teacher": {"run": str(folder)}}, seed)
-            trials.append(Trial(setting, seed, config, out / "runs" / place / f"seed-{seed}"))
+                if folder not in teachers:
+                    teachers[folder] = from_mapping(teacher.resolved(), (), f"{first.name}-teacher.yaml")
+                config = config.model_copy(update={"teacher": TeacherSpec(run=str(folder))})
+            trials.append(Trial(setting, seed, replace(first, config=config), out / "runs" / place / f"seed-{seed}"))
     return Plan(tuple((teacher, folder) for folder, teacher in teachers.items()), tuple(trials))
 
 
@@ -92,9 +98,9 @@ def _settings(loaded: LoadedSweep) -> Iterator[tuple[Setting, Overrides]]:
             yield Setting(name, _label(varying)), merged(loaded.sweep.set, method.set, varying)
 
 
-def _load(loaded: LoadedSweep, setting: Setting, overrides: Overrides, seed: int) -> LoadedConfig:
+def _load(loaded: LoadedSweep, setting: Setting, overrides: Overrides) -> LoadedConfig:
     # JSON is YAML: what the file said arrives as it stood there.
-    words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in {**overrides, "seed": seed}.items()]
+    words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in overrides.items()]
     try:
         return load(loaded.sweep.base, words)
     except InputError as error:

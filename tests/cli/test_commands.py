@@ -337,7 +337,12 @@ def test_predict_refuses_data_that_do_not_fit(snnsim: Any, tmp_path: Path, train
 def test_an_interrupted_run_keeps_its_checkpoint(command: str, tmp_path: Path) -> None:
     """Ctrl-C is exit 130, without a traceback, and the message says how to go on."""
     arguments = ["run", "digits", *SMALL[:1], "train.epochs=100000", "--out", "run"]
-    process = subprocess.Popen([command, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    # A shell starts what it puts into the background with the signal ignored; the tests may be running there.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen([command, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     while not (tmp_path / "run" / "checkpoints" / "last.npz").exists():
         assert process.poll() is None
         time.sleep(0.02)

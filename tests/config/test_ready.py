@@ -13,10 +13,13 @@ def test_the_ready_configurations() -> None:
         "digits",
         "digits-kd",
         "fashion-conv",
+        "fashion-kd",
         "fashion-mnist",
         "mnist",
         "mnist-conv",
+        "mnist-conv-kd",
         "mnist-kd",
+        "mnist-kd-sparse",
         "mnist-rate",
         "nmnist-conv",
         "nmnist-mlp",
@@ -33,7 +36,7 @@ def test_a_ready_configuration_is_valid_explained_and_named(name: str) -> None:
 
     assert (loaded.name, loaded.filename) == (name, f"{name}.yaml")
     assert find_config(name).read_text(encoding="utf-8").startswith("# ")
-    assert loaded.config.network[0].name == ("conv2d" if name.endswith("-conv") else "dense")
+    assert loaded.config.network[0].name == ("conv2d" if "-conv" in name else "dense")
     resolved = loaded.config.resolved()
     assert read(dump_yaml(resolved)).data == resolved
     assert from_mapping(resolved).config.resolved() == resolved

@@ -1,11 +1,12 @@
 """From a sweep file to its runs."""
 
+import pickle
 from pathlib import Path
 
 import pytest
 
 from snnsim.config.sources import ready_names
-from snnsim.errors import ConfigError
+from snnsim.errors import ConfigError, InputError
 from snnsim.sweeps import load_sweep
 from snnsim.sweeps.trials import Setting, plan
 
@@ -100,3 +101,12 @@ def test_ready_sweeps_are_valid(name: str, tmp_path: Path) -> None:
     laid_out = plan(loaded, tmp_path / "out")
     assert len(loaded.sweep.seeds) >= 3
     assert {setting.method for setting in laid_out.settings} >= {"no distillation", "conventional", "heterogeneous"}
+
+
+def test_errors_cross_processes() -> None:
+    """What a run says in its own process is what the sweep says: text, faults and place."""
+    faults = pickle.loads(pickle.dumps(ConfigError(["a.yaml:1:1: one", "a.yaml:2:1: two"])))
+    assert (type(faults), str(faults)) == (ConfigError, "a.yaml:1:1: one\na.yaml:2:1: two")
+    assert faults.faults == ("a.yaml:1:1: one", "a.yaml:2:1: two")
+    placed = pickle.loads(pickle.dumps(InputError("too large", ("network", 0))))
+    assert (str(placed), placed.path) == ("too large", ("network", 0))
