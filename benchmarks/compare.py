@@ -43,7 +43,7 @@ class Settings:
     seed: int = 0
     steps: int = 40
     seconds: float = 5.0
-    limit: float = 300.0
+    limit: float = 600.0
     batch: int | None = None
 
 

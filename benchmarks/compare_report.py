@@ -5,9 +5,11 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from peers import ROWS
 
-from snnsim.plot_style import BLUE, GREY, SKY
+from snnsim.plot_style import BLUE, DPI, GREY, SKY, figure_of, styled
 
 Cell = dict[str, Any]
 SPEEDS = {"train_sps": "training", "infer_sps": "inference"}
@@ -15,18 +17,25 @@ SPIKING = ("snntorch", "norse")
 
 
 def markdown(results: dict[str, dict[str, Cell]]) -> str:
-    """Write a table for each workload, and one of snnsim's rows against the peers."""
+    """Write what was measured where, and the tables."""
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
+    return f"{machine}{libraries(results)}\n\n{tables(results)}"
+
+
+def libraries(results: dict[str, dict[str, Cell]]) -> str:
+    """Write which versions were measured."""
     used = {
         name: version
         for cells in results.values()
         for cell in cells.values()
         for name, version in cell.get("versions", {}).items()
     }
-    parts = [
-        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version}" for name, version in used.items())
-    ]
-    parts += [workload_table(name, cells) for name, cells in results.items()]
+    return ", ".join(f"{name} {version}" for name, version in used.items())
+
+
+def tables(results: dict[str, dict[str, Cell]]) -> str:
+    """Write a table for each workload, and one of snnsim's rows against the peers."""
+    parts = [workload_table(name, cells) for name, cells in results.items()]
     parts.append(against_peers(results))
     if any(cell.get("disturbed") for cells in results.values() for cell in cells.values()):
         parts.append(
@@ -98,16 +107,16 @@ def fastest(cells: dict[str, Cell], speed: str, among: tuple[str, ...] | None) -
 
 def draw(results: dict[str, dict[str, Cell]], path: Path) -> None:
     """Draw bars of training and inference for each workload, snnsim's in colour, with least and most."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    _bars(results).savefig(path, dpi=DPI)
 
+
+@styled
+def _bars(results: dict[str, dict[str, Cell]]) -> Figure:
     shown = {name: {row: cell for row, cell in cells.items() if "train_sps" in cell} for name, cells in results.items()}
     shown = {name: cells for name, cells in shown.items() if cells}
-    most = max((len(cells) for cells in shown.values()), default=1)
-    size = (9.0, 0.6 + (0.6 + 0.22 * most) * max(1, len(shown)))
-    figure = Figure(figsize=size, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    panels = figure.subplots(max(1, len(shown)), len(SPEEDS), squeeze=False)
+    heights = [0.9 + 0.24 * len(cells) for cells in shown.values()] or [1.0]
+    figure = figure_of(sum(heights))
+    panels = figure.subplots(len(heights), len(SPEEDS), squeeze=False, height_ratios=heights)
     for of_workload, (name, cells) in zip(panels, shown.items(), strict=False):
         rows = list(cells)
         colours = [(BLUE if row == "snnsim" else SKY) if ROWS[row].ours else GREY for row in rows]
@@ -126,10 +135,12 @@ def draw(results: dict[str, dict[str, Cell]], path: Path) -> None:
                 error_kw={"linewidth": 0.8},
             )
             axes.invert_yaxis()
-            axes.set_title(f"{name}, {what}, samples/s", loc="left", fontsize=9, fontweight="bold")
-            axes.tick_params(labelsize=8)
-            axes.spines[["top", "right"]].set_visible(False)
-    canvas.print_figure(path, dpi=120)
+            axes.set_title(f"{name}, {what}")
+            axes.set_xlabel("samples a second")
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        of_workload[1].set_yticks([])
+    return figure
 
 
 def _spread(cell: Cell, name: str) -> str:

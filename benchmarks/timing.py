@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 # Batches are judged by groups of so many seconds: the system counts in hundredths of a second.
 GROUP_SECONDS = 0.3
@@ -28,11 +28,20 @@ class _Group:
 
 @dataclass(frozen=True)
 class Timed:
-    """The median time of a call; whether others had a part in it, and what was left out."""
+    """Times of calls in seconds; whether others had a part in them, and what was left out."""
 
-    seconds: float
+    times: list[float]
     disturbed: bool
     note: str | None
+
+    @property
+    def seconds(self) -> float:
+        """The median time of a call."""
+        return median(self.times)
+
+    def percentile(self, percent: int) -> float:
+        """Return the time that so many percent of the calls do not exceed, of 1 to 99."""
+        return quantiles(self.times, n=100, method="inclusive")[percent - 1] if len(self.times) > 1 else self.times[0]
 
 
 class Stopwatch:
@@ -62,17 +71,28 @@ class Stopwatch:
         clean = [group for group in self._groups if group.load <= MOST_BY_OTHERS]
         kept = [seconds for group in clean for seconds in group.seconds]
         if len(kept) == calls:
-            return Timed(median(kept), disturbed=False, note=None)
+            return Timed(kept, disturbed=False, note=None)
         if len(kept) >= min(FEWEST, calls):
             note = f"{calls - len(kept)} of {calls} batches left out, disturbed by other processes"
-            return Timed(median(kept), disturbed=False, note=note)
+            return Timed(kept, disturbed=False, note=note)
         least = sorted(self._groups, key=lambda group: group.load)[: max(1, len(self._groups) // 4)]
         kept = [seconds for group in least for seconds in group.seconds]
         note = (
             f"disturbed: others used up to {max(group.load for group in least):.2f} cores in the quietest {len(kept)} "
             f"of {calls} batches, which are taken"
         )
-        return Timed(median(kept), disturbed=True, note=note)
+        return Timed(kept, disturbed=True, note=note)
+
+
+def timed(task: Callable[[], object], seconds: float, *, warm_up: int = 2, least: int = 3) -> Timed:
+    """Call a task a few times, then time calls for so many seconds, at least some calls."""
+    watch, calls = Stopwatch(), 0
+    for _ in range(warm_up):
+        task()
+    while calls < least or watch.total < seconds:
+        watch.time(task)
+        calls += 1
+    return watch.result()
 
 
 def machine_busy() -> float:

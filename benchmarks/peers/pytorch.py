@@ -9,6 +9,10 @@ from workloads import BETA, SLOPE, THRESHOLD, FloatArray, Workload
 
 from peers.torch_training import Spike, TorchPeer
 
+# A loop is compiled by stretches of so many steps: the compiler unrolls it, and of a hundred or more would take many
+# minutes. What it fuses lies within a step, or is the same in all of a stretch.
+COMPILED_STEPS = 25
+
 
 def connect(x: Any, weight: Any) -> Any:
     """Return the currents of a dense layer or a convolution."""
@@ -102,20 +106,29 @@ def recurrent_scan(currents: Any, weight: Any) -> Any:
 
 
 class Loop(nn.Module):
-    """All layers at each step."""
+    """All layers at each step; ``compiled``: `torch.compile` of so many steps at a time."""
 
-    def __init__(self, workload: Workload, weights: list[FloatArray]) -> None:
+    def __init__(self, workload: Workload, weights: list[FloatArray], *, compiled: bool = False) -> None:
         super().__init__()
         self._workload = workload
         self.weights = nn.ParameterList(nn.Parameter(torch.from_numpy(weight.copy())) for weight in weights)
+        self._stretch = min(workload.steps, COMPILED_STEPS) if compiled else workload.steps
+        self._run = torch.compile(self._advance, dynamic=False) if compiled else self._advance
 
     def forward(self, x: Any) -> Any:
         """Return the mean membrane of the readout."""
+        steps, state = self._workload.steps, None
+        for start in range(0, steps, self._stretch):
+            part = x if self._workload.constant else x[start : start + self._stretch]
+            state = self._run(part, min(self._stretch, steps - start), state)
+        return state[-1] / steps
+
+    def _advance(self, x: Any, steps: int, state: Any) -> Any:
+        """Take some steps; the state is the membranes, the last spikes, and the readout's membranes summed."""
         workload, weights = self._workload, list(self.weights)
         recurrent = weights.pop(1) if workload.kind == "recurrent" else None
-        membranes: list[Any] = [0.0] * len(weights)
-        total, spikes = 0.0, None
-        for t in range(workload.steps):
+        membranes, spikes, total = ([0.0] * len(weights), None, 0.0) if state is None else (list(state[0]), *state[1:])
+        for t in range(steps):
             h = x if workload.constant else x[t]
             for i, weight in enumerate(weights[:-1]):
                 current = connect(h, weight)
@@ -125,7 +138,7 @@ class Loop(nn.Module):
                 h = functional.avg_pool2d(spikes, 2) if workload.kind == "conv" else spikes
             membranes[-1] = BETA * membranes[-1] + functional.linear(h.flatten(1), weights[-1])
             total = total + membranes[-1]
-        return total / workload.steps
+        return membranes, None if recurrent is None else spikes, total
 
 
 class Expert(Loop):
@@ -165,7 +178,5 @@ class Expert(Loop):
 def build(row: str, workload: Workload, weights: list[FloatArray]) -> TorchPeer:
     """Build the network of one of four rows."""
     if row in ("torch-loop", "torch-compile-loop"):
-        network = Loop(workload, weights)
-        compiled = row == "torch-compile-loop"
-        return TorchPeer(network, workload, torch.compile(network, dynamic=False) if compiled else network)
+        return TorchPeer(Loop(workload, weights, compiled=row == "torch-compile-loop"), workload)
     return TorchPeer(Expert(workload, weights, compiled=row == "torch-compile-expert"), workload)

@@ -1,6 +1,5 @@
 """What all rows that run on PyTorch share: a network as a module, its weights, Adam, and cross entropy."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,19 +50,13 @@ class TorchPeer:
     ----------
     network
         Its parameters are the weights to train.
-    forward
-        What to call, the network itself by default.
+    lr
+        Learning rate, if not the workload's.
     """
 
-    def __init__(
-        self,
-        network: Any,
-        workload: Workload,
-        forward: Callable[[Any], Any] | None = None,
-        lr: float | None = None,
-    ) -> None:
+    def __init__(self, network: Any, workload: Workload, lr: float | None = None) -> None:
         torch.set_num_threads(cores())
-        self._network, self._workload, self._forward = network, workload, network if forward is None else forward
+        self._network, self._workload = network, workload
         self._lr = workload.lr if lr is None else lr
         self._initial = [parameter.detach().clone() for parameter in network.parameters()]
         self.restart()
@@ -86,7 +79,7 @@ class TorchPeer:
     def train_step(self, batch: Encoded) -> float:
         """Take a step of Adam."""
         self._optimizer.zero_grad()
-        loss = functional.cross_entropy(self._forward(batch[0]), batch[1])
+        loss = functional.cross_entropy(self._network(batch[0]), batch[1])
         loss.backward()
         self._optimizer.step()
         return float(loss.item())
@@ -94,5 +87,5 @@ class TorchPeer:
     def infer(self, batch: Encoded) -> NDArray[np.int64]:
         """Return the answers."""
         with torch.no_grad():
-            answers: NDArray[np.int64] = self._forward(batch[0]).argmax(1).numpy()
+            answers: NDArray[np.int64] = self._network(batch[0]).argmax(1).numpy()
         return answers
