@@ -18,6 +18,7 @@ from snnsim.kernels._jit import kernel
 from snnsim.layers.packing import NOT_PACKED
 
 FloatArray = NDArray[np.float32]
+Task = tuple[Callable[[], object], float]  # and how much it does
 
 # Weight rows of 256 numbers, 800 KB in all, and buckets with 5 % of the rows each.
 ROWS, COLUMNS, BUCKETS, ACTIVE = 784, 256, 400, 39
@@ -77,9 +78,12 @@ def rates(threads: int, seconds: float) -> Rates:
     """
     with single_threaded_blas(), ThreadPoolExecutor(threads) as pool:
 
-        def best(make: Callable[[int], tuple[Callable[[], object], float]]) -> float:
+        def reached(task: Task) -> float:
+            return _rate(*task, seconds / STRETCHES)
+
+        def best(make: Callable[[int], Task]) -> float:
             tasks = [make(k) for k in range(threads)]
-            return max(sum(pool.map(lambda task: _rate(*task, seconds / STRETCHES), tasks)) for _ in range(STRETCHES))
+            return max(sum(pool.map(reached, tasks)) for _ in range(STRETCHES))
 
         return Rates(best(_gathering), best(_multiplying), best(_streaming(CACHED)), best(_streaming(UNCACHED)))
 
@@ -93,7 +97,7 @@ def _rate(task: Callable[[], object], work: float, seconds: float) -> float:
     return calls * work / took
 
 
-def _gathering(k: int) -> tuple[Callable[[], object], float]:
+def _gathering(k: int) -> Task:
     rng = np.random.default_rng(k)
     chosen = [np.sort(rng.choice(ROWS, ACTIVE, replace=False)) for _ in range(BUCKETS)]
     indices = np.concatenate(chosen).astype(np.int32)
@@ -110,7 +114,7 @@ def _gathering(k: int) -> tuple[Callable[[], object], float]:
     return task, float(indices.size * COLUMNS)
 
 
-def _multiplying(k: int) -> tuple[Callable[[], object], float]:
+def _multiplying(k: int) -> Task:
     a, b = np.random.default_rng(k).normal(size=(2, SIDE, SIDE)).astype(np.float32)
     out = np.empty_like(a)
 
@@ -121,8 +125,8 @@ def _multiplying(k: int) -> tuple[Callable[[], object], float]:
     return task, float(SIDE**3)
 
 
-def _streaming(size: int) -> Callable[[int], tuple[Callable[[], object], float]]:
-    def make(k: int) -> tuple[Callable[[], object], float]:
+def _streaming(size: int) -> Callable[[int], Task]:
+    def make(k: int) -> Task:
         x, state = np.ones((2, size), np.float32)
         repeats = max(1, UNCACHED // (4 * size))
 

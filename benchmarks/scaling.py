@@ -4,7 +4,7 @@
                                  [--density-figure FILE.png] [--figure FILE.png]
 
 One network, 784-N-N-10, on drawn events; one thing varies at a time. Weights are scaled so that hidden neurons fire at
-about the same rate whatever the input's density. Beside each time stands the dense limit: what the products of the
+a tenth of the steps, whatever the input's density. Beside each time stands the dense limit: what the products of the
 same network take, input by input and step by step, at the machine's best rate for them. A few minutes in all; the
 machine should be quiet.
 """
@@ -33,7 +33,9 @@ from snnsim.spec import LossChoice, OptimizerChoice
 from snnsim.training.optimizers import make_optimizer
 
 INPUTS, CLASSES = 784, 10
-RATE, SPREAD = 0.1, 0.75  # about how often hidden neurons fire, for membranes of this spread without a reset
+RATE = 0.1  # how often hidden neurons are to fire
+GAINS = (0.1, 1000.0)  # of initial weights, between which that is looked for
+HALVINGS = 12
 AXES: dict[str, tuple[float, ...]] = {
     "density": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     "steps": (10, 20, 50, 100, 200, 500, 1000, 2000),
@@ -60,7 +62,8 @@ def settings(axis: str) -> Iterator[tuple[float, Setting]]:
         base = replace(base, batch=16)  # a batch of 2,000 steps is to fit into memory
     values = tuple(range(1, cores() + 1)) if axis == "threads" else AXES[axis]
     for value in values:
-        yield value, replace(base, **{axis: value if axis == "density" else int(value)})
+        varied: dict[str, Any] = {axis: value if axis == "density" else int(value)}
+        yield value, replace(base, **varied)
 
 
 def measure(setting: Setting, machine: Rates, seconds: float) -> dict[str, Any]:
@@ -78,13 +81,11 @@ def measure(setting: Setting, machine: Rates, seconds: float) -> dict[str, Any]:
         "training": timed(training, seconds),
         "inference": timed(lambda: network.evaluate_batch(batch, threads=setting.threads), seconds),
     }
-    counts = network.evaluate_batch(batch).counts
-    places = setting.batch * setting.steps * setting.width
     each = 1e3 / setting.batch
     return {
         "setting": asdict(setting),
-        "input_events": int(counts.input.events.sum()),
-        "hidden_rates": [round(int(counts[index].spikes.sum()) / places, 4) for index in (1, 3)],
+        "input_events": batch.events.indices.size,
+        "hidden_rates": [round(rate, 4) for rate in rates_of(network, batch)],
         "milliseconds": {kind: each * one.seconds for kind, one in found.items()},
         "dense_limit": {
             kind: 1e3 * setting.steps * products / machine.multiply_adds
@@ -104,27 +105,29 @@ def dense_products(width: int) -> dict[str, int]:
 
 
 def build(setting: Setting) -> Network:
-    """Build the network, its weights scaled for the density of what comes in."""
+    """Build the network, its weights scaled so that hidden neurons fire about as often at every density."""
     lif = {"lif": {"beta": BETA, "surrogate": {"fast_sigmoid": SLOPE}}}
     layers: list[Any] = []
     for _ in range(2):
         layers += [{"dense": {"out": setting.width, "bias": False}}, lif]
     layers += [{"dense": {"out": CLASSES, "bias": False}}, {"li": {"beta": BETA}}]
     network = Network.from_config(layers, input_shape=(INPUTS,), seed=0)
-    for name, density in (("0.weight", setting.density), ("2.weight", RATE)):
-        network.parameters[name][...] *= SPREAD / spread(density)
+    probe = drawn(replace(setting, batch=4, steps=min(setting.steps, 50)))
+    for hidden in (0, 2):
+        weight = network.parameters[f"{hidden}.weight"]
+        initial, (low, high) = weight.copy(), GAINS
+        for _ in range(HALVINGS):
+            gain = math.sqrt(low * high)
+            weight[...] = np.float32(gain) * initial
+            low, high = (low, gain) if rates_of(network, probe)[hidden // 2] > RATE else (gain, high)
     return network
 
 
-def spread(density: float) -> float:
-    """Return the standard deviation of membranes without a reset, over time and neurons, for initial weights.
-
-    Of weights from U(-1, 1) / sqrt(F) and F inputs that each are active with a probability: what varies in time,
-    filtered by the membrane, and what differs between neurons at all times.
-    """
-    in_time = density * (1 - density) / 3 / (1 - BETA**2)
-    between = density**2 / 3 / (1 - BETA) ** 2
-    return math.sqrt(in_time + between)
+def rates_of(network: Network, batch: EventInput) -> list[float]:
+    """Return how often a neuron of each hidden layer fires at a step, on average."""
+    counts = network.evaluate_batch(batch).counts
+    places = batch.batch * batch.steps
+    return [int(counts[index].spikes.sum()) / (places * network.layers[index].size) for index in (1, 3)]
 
 
 def drawn(setting: Setting) -> EventInput:

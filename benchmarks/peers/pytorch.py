@@ -117,7 +117,8 @@ class Loop(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Return the mean membrane of the readout."""
-        steps, state = self._workload.steps, None
+        steps = self._workload.steps
+        state: Any = None
         for start in range(0, steps, self._stretch):
             part = x if self._workload.constant else x[start : start + self._stretch]
             state = self._run(part, min(self._stretch, steps - start), state)

@@ -125,7 +125,7 @@ def test_a_workload() -> None:
         parts = found[kind]["parts"]
         assert sum(part["limit_ms"] for part in parts) == pytest.approx(whole["limit_ms"], abs=0.001)
         assert {part["phase"] for part in parts} >= {"forward", "rest"}
-    results = {"machine": machine.about(), "rates": {"1": rates.plain()}, "workloads": {"W4": found}}
+    results: dict[str, Any] = {"machine": machine.about(), "rates": {"1": rates.plain()}, "workloads": {"W4": found}}
     table = markdown(results | {"workloads": {"W4": found, "W5": {"missing": "no such data"}}})
     assert "| W4 | training, 2 samples | 1 |" in table
     assert "W5: no such data" in table
