@@ -114,7 +114,7 @@ def draw(results: dict[str, dict[str, Cell]], path: Path) -> None:
 def _bars(results: dict[str, dict[str, Cell]]) -> Figure:
     shown = {name: {row: cell for row, cell in cells.items() if "train_sps" in cell} for name, cells in results.items()}
     shown = {name: cells for name, cells in shown.items() if cells}
-    heights = [0.9 + 0.24 * len(cells) for cells in shown.values()] or [1.0]
+    heights = [0.7 + 0.22 * len(cells) for cells in shown.values()] or [1.0]
     figure = figure_of(sum(heights))
     panels = figure.subplots(len(heights), len(SPEEDS), squeeze=False, height_ratios=heights)
     for of_workload, (name, cells) in zip(panels, shown.items(), strict=False):
@@ -135,8 +135,7 @@ def _bars(results: dict[str, dict[str, Cell]]) -> Figure:
                 error_kw={"linewidth": 0.8},
             )
             axes.invert_yaxis()
-            axes.set_title(f"{name}, {what}")
-            axes.set_xlabel("samples a second")
+            axes.set_title(f"{name}, {what}, samples/s")
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         of_workload[1].set_yticks([])

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from snnsim.plot_style import BLUE, DPI, ORANGE, PERCENT, figure_of, styled
 
@@ -50,7 +50,7 @@ def _others(results: dict[str, Any]) -> Figure:
     panels = figure.subplots(max(1, rows), 2, squeeze=False).ravel()
     for axes, axis in zip(panels, shown, strict=False):
         _lines(axes, axis, results["axes"][axis])
-        axes.set_title(f"against {LABELS[axis]}")
+        axes.set_title(axis.capitalize())
     for axes in panels[::2]:
         axes.set_ylabel("milliseconds a sample")
     for axes in panels[len(shown) :]:
@@ -70,9 +70,10 @@ def _lines(axes: Axes, axis: str, points: list[dict[str, Any]]) -> None:
         axes.plot(values, limits, color=colour, linestyle="--", linewidth=1.2, label=f"dense limit, {kind}")
     axes.set_xscale("log", base=2 if axis in ("width", "batch", "threads") else 10)
     axes.set_yscale("log")
-    if axis in ("width", "batch", "threads"):
-        axes.xaxis.set_major_locator(FixedLocator(values))
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(FixedLocator(values))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    for scale in (axes.xaxis, axes.yaxis):
+        scale.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(PERCENT if axis == "density" else PLAIN)
     axes.yaxis.set_major_formatter(PLAIN)
     axes.set_xlabel(LABELS[axis])
