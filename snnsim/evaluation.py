@@ -1,5 +1,6 @@
 """A trained network on a whole set of samples: accuracy, loss, and the exact counts."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,24 @@ class Evaluation:
             There is no such profile.
         """
         return load_profile(profile).network_joules(self.costs) / self.samples
+
+    def ann_joules_per_sample(self, profile: str = "horowitz-45nm-fp32") -> float | None:
+        """Estimate what a dense ANN of the same layers would take for one sample [J]; None where it has no price.
+
+        Raises
+        ------
+        InputError
+            There is no such profile.
+        """
+        chosen = load_profile(profile)
+        dense = [
+            chosen.dense_joules(
+                cost.counts["macs_dense"], parameter_bytes=cost.parameter_bytes, state_bytes=cost.state_bytes
+            )
+            for cost in self.costs
+        ]
+        priced = [value for value in dense if value is not None]
+        return math.fsum(priced) / self.num_steps / self.samples if priced else None
 
     def figure(self) -> "Figure":
         """Draw which classes are taken for which; of a regression, predicted over true values."""

@@ -45,6 +45,8 @@ def test_the_same_bits_as_a_run(tmp_path: Path, digits: sn.Dataset) -> None:
     assert result.summary() == run.test
     assert result.layers == run.counts
     assert result.joules_per_sample() == run.summary["energy"]["joules_per_sample"]
+    assert result.ann_joules_per_sample() == pytest.approx(4.6e-12 * (64 * 24 + 24 * 10), rel=1e-12)  # rounding
+    assert result.ann_joules_per_sample("loihi") is None
 
 
 def test_options_have_the_defaults_of_a_configuration() -> None:
