@@ -61,8 +61,9 @@ class Block:
                 raise PageError(f"{self.place}: there is no {old!r} to replace")
             text = text.replace(old, new)
         if self.append:
-            # Before a comment, and not within a continued line.
-            text, count = re.subn(r"^(snnsim run [^#\n]*?)(\s*(?:#.*)?)$", rf"\1 {self.append}\2", text, flags=re.M)
+            # Before a comment, and after the last of continued lines.
+            command = r"^(snnsim run (?:[^#\n\\]|\\\n)*?)(\s*(?:#.*)?)$"
+            text, count = re.subn(command, rf"\1 {self.append}\2", text, flags=re.M)
             if not count:
                 raise PageError(f"{self.place}: there is no `snnsim run` to append to")
         return text

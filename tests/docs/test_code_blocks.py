@@ -65,12 +65,12 @@ def test_comments_above_a_block_shorten_it(tmp_path: Path) -> None:
     """Words are appended before a comment, text is replaced, a file is written; other text ends their reach."""
     text = (
         "<!-- test: append a=1 -->\n<!-- test: replace digits => mnist -->\n\n"
-        "```sh\nsnnsim run digits b=2   # why\nsnnsim eval digits\n```\n\n"
+        "```sh\nsnnsim run digits b=2   # why\nsnnsim run digits \\\n  c=3\nsnnsim eval digits\n```\n\n"
         "<!-- test: file kept.txt -->\n```sh\ntrue\n```\n"
         "<!-- test: skip, far away -->\nwords\n```sh\ntrue\n```\n"
     )
     first, second, third = blocks("page.md", text)
-    assert first.shortened == "snnsim run mnist b=2 a=1   # why\nsnnsim eval mnist"
+    assert first.shortened == "snnsim run mnist b=2 a=1   # why\nsnnsim run mnist \\\n  c=3 a=1\nsnnsim eval mnist"
     assert (first.line, second.file, third.skip) == (4, "kept.txt", "")
     run_page([second], tmp_path)
     assert (tmp_path / "kept.txt").read_text(encoding="utf-8") == "true\n"
