@@ -22,14 +22,15 @@ def data() -> None:
 def list_(data_dir: Path | None) -> None:
     """List the data sets known by name."""
     from snnsim.datasets import list_datasets
+    from snnsim.tables import text_table
 
-    from .render import shape, table
+    from .render import shape
 
     rows = [
         (entry.name, shape(entry.shape), entry.train, entry.test, "yes" if entry.present else "no", entry.summary)
         for entry in list_datasets(data_dir)
     ]
-    click.echo(table(("name", "shape", "train", "test", "here", ""), rows))
+    click.echo(text_table(("name", "shape", "train", "test", "here", ""), rows))
 
 
 @data.command()

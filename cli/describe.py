@@ -11,8 +11,9 @@ from .options import overrides_argument
 def describe(what: str, overrides: tuple[str, ...]) -> None:
     """Show a network's shapes, parameters, fan-out and memory, without training it."""
     from snnsim import inference
+    from snnsim.tables import text_table
 
-    from .render import fan_out, memory, shape, table
+    from .render import fan_out, memory, shape
 
     description = inference.describe(what, overrides)
     rows = [
@@ -28,7 +29,7 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
         for index, layer in enumerate(description.layers)
     ]
     total = sum(layer.parameters for layer in description.layers)
-    click.echo(table(("", "layer", "in", "out", "parameters", "fan-out", "memory"), rows))
+    click.echo(text_table(("", "layer", "in", "out", "parameters", "fan-out", "memory"), rows))
     needed = description.training_bytes
     said = (
         "as much memory as the steps of the data need" if needed is None else f"about {memory(needed)} besides the data"

@@ -46,7 +46,7 @@ def evaluate(
 
         click.echo(json.dumps(result))
         return
-    from .render import table, test_figures
+    from snnsim.tables import in_one_line, text_table
 
     rows = [(key, value) for key, value in result["test"].items() if isinstance(value, int)]
-    click.echo(f"{test_figures(result['test'])}\n\n{table(('total over the samples', 'count'), rows)}")
+    click.echo(f"test {in_one_line(result['test'])}\n\n{text_table(('total over the samples', 'count'), rows)}")

@@ -74,12 +74,14 @@ def _progress(quiet: bool) -> "Progress":
 def _report(text: str, folder: Path) -> str:
     import json
 
-    from .render import joules, test_figures
+    from snnsim.tables import in_one_line
+
+    from .render import joules
 
     summary = json.loads(text)
     energy = summary["energy"]
     return (
-        f"{test_figures(summary['test'])}\n"
+        f"test {in_one_line(summary['test'])}\n"
         f"energy {joules(energy['joules_per_sample'])} a sample (estimate, {energy['profile']})\n"
         f"all of it in {folder}"
     )

@@ -7,9 +7,9 @@ import click
 
 from snnsim.errors import DivergedError
 from snnsim.progress import Lines, Silent, count
+from snnsim.tables import text_table
 
 from .options import data_dir_option, json_option
-from .render import table
 
 if TYPE_CHECKING:
     from snnsim.sweeps.results import Comparison
@@ -67,4 +67,4 @@ def _chosen(comparison: "Comparison") -> str:
         )
         for name, result in comparison.shown
     ]
-    return table(("method", "setting", "test accuracy", "spikes", "SynOps"), rows)
+    return text_table(("method", "setting", "test accuracy", "spikes", "SynOps"), rows)

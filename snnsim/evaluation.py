@@ -1,8 +1,9 @@
 """A trained network on a whole set of samples: accuracy, loss, and the exact counts."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,15 @@ from snnsim.augment import draw_shifts, shift_events, shift_images
 from snnsim.datasets.recordings import Recordings
 from snnsim.datasets.samples import Samples
 from snnsim.encoders import EVALUATION_EPOCH, BatchInput, EventInput, encode
+from snnsim.energy import LayerCost, load_profile
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss, Targets
 from snnsim.network import Network
 from snnsim.spec import EncoderChoice, Segments
+from snnsim.tables import LAYER_COLUMNS, LayerFacts, html_table, in_one_line, layer_rows, text_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Samples that are encoded at a time; changes no result.
 BATCH = 256
@@ -25,8 +31,27 @@ BATCH = 256
 class Evaluation:
     """How a network did on N samples.
 
-    ``layers[i]`` are the totals of layer i's counters over all samples; ``logits`` [N, K]. Of classes there are
-    ``answers`` [N] and ``confusion[true, answered]``; of values there are none, and no accuracy.
+    Attributes
+    ----------
+    accuracy : float or None
+        Share of right answers; None where targets are values, not classes.
+    loss : float
+        Mean over the samples.
+    samples, num_steps : int
+        N and T.
+    layers : list of dict
+        ``layers[i]`` are the totals of layer i's counters over all samples.
+    facts : list of LayerFacts
+        Name, shape and number of parameters of each layer.
+    input_events : int
+        Events that reached the network from outside, over all samples.
+    logits : float32 [N, K]
+    targets : int64 [N] or float32 [N, K]
+        True classes, or the values of a regression.
+    answers : int64 [N] or None
+        The class that each sample was taken for.
+    confusion : int64 [K, K] or None
+        ``confusion[true, answered]``.
     """
 
     accuracy: float | None
@@ -34,8 +59,10 @@ class Evaluation:
     samples: int
     num_steps: int
     layers: list[dict[str, int]]
+    facts: list[LayerFacts]
     input_events: int
     logits: FloatArray
+    targets: Targets
     answers: NDArray[np.int64] | None
     confusion: NDArray[np.int64] | None
 
@@ -75,6 +102,64 @@ class Evaluation:
             "logit_range": self.logit_range,
             **{name: totals[name] for name in COUNTERS if name != "spikes"},
         }
+
+    @property
+    def costs(self) -> list[LayerCost]:
+        """Each layer's counts, and the bytes of its parameters and membranes, float32."""
+        return [
+            LayerCost(counts, 4 * layer.parameters, 4 * layer.size)
+            for layer, counts in zip(self.facts, self.layers, strict=True)
+        ]
+
+    def joules_per_sample(self, profile: str = "horowitz-45nm-fp32") -> float:
+        """Estimate the energy of one sample [J] under a device profile, by name or file.
+
+        Raises
+        ------
+        InputError
+            There is no such profile.
+        """
+        return load_profile(profile).network_joules(self.costs) / self.samples
+
+    def ann_joules_per_sample(self, profile: str = "horowitz-45nm-fp32") -> float | None:
+        """Estimate what a dense ANN of the same layers would take for one sample [J]; None where it has no price.
+
+        Raises
+        ------
+        InputError
+            There is no such profile.
+        """
+        chosen = load_profile(profile)
+        dense = [
+            chosen.dense_joules(
+                cost.counts["macs_dense"], parameter_bytes=cost.parameter_bytes, state_bytes=cost.state_bytes
+            )
+            for cost in self.costs
+        ]
+        priced = [value for value in dense if value is not None]
+        return math.fsum(priced) / self.num_steps / self.samples if priced else None
+
+    def figure(self) -> "Figure":
+        """Draw which classes are taken for which; of a regression, predicted over true values."""
+        from snnsim.answer_plots import confusion_matrix, outputs_against_targets
+
+        if self.confusion is None:
+            return outputs_against_targets(self.targets, self.logits)
+        return confusion_matrix(self.confusion)
+
+    def __repr__(self) -> str:
+        return f"{self._headline}\n{text_table(LAYER_COLUMNS, self._rows)}"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._headline, LAYER_COLUMNS, self._rows)
+
+    @property
+    def _headline(self) -> str:
+        return f"Evaluation: {in_one_line(self.summary())}, {self.num_steps} steps; a sample:"
+
+    @property
+    def _rows(self) -> list[tuple[object, ...]]:
+        return layer_rows(self.facts, self.layers, self.samples)
 
 
 def batch_input(
@@ -166,8 +251,10 @@ def evaluate(
         samples=len(samples),
         num_steps=steps,
         layers=layers,
+        facts=[layer.facts for layer in network.layers],
         input_events=input_events,
         logits=np.concatenate(logits),
+        targets=samples.y,
         answers=found,
         confusion=None if found is None else _confusion(samples.y, found, network.classes),
     )

@@ -20,7 +20,7 @@ from snnsim.config import Config, LoadedConfig, dump_yaml
 from snnsim.datasets import Dataset
 from snnsim.distillation import make_distillation
 from snnsim.encoders import encoded_shape, encoded_steps
-from snnsim.energy import LayerCost, load_profile
+from snnsim.energy import load_profile
 from snnsim.errors import InputError, KeyPath, RunInterrupted, key_name
 from snnsim.evaluation import Evaluation, evaluate
 from snnsim.execution import thread_count
@@ -34,7 +34,7 @@ from snnsim.recorded import binning, data_notes, data_summary, settle_steps
 from snnsim.run_directory import Logged, RunDirectory
 from snnsim.teachers import Teacher, require_features, stored_logits, trained_teacher
 from snnsim.training.checkpoint import read_checkpoint
-from snnsim.training.trainer import Trained, Trainer
+from snnsim.training.trainer import Trainer, Training
 
 FORMAT = 1
 METRICS = (
@@ -282,7 +282,7 @@ def _train_and_test(
     from snnsim.figures import draw_figures
     from snnsim.report import write_report
 
-    draw_figures(folder.figures, prepared.network, dataset, config, trained.rows, result, threads)
+    draw_figures(folder.figures, prepared.network, dataset, config, trained.history, result, threads)
     summary = _summary(prepared, filename, trained, result, teacher)
     write_text(folder.path / "summary.json", json.dumps(summary, indent=2) + "\n")
     reached = f"loss {result.loss:.4g}" if result.accuracy is None else f"accuracy {result.accuracy:.2%}"
@@ -317,10 +317,9 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def _summary(
-    prepared: Prepared, filename: str, trained: Trained, result: Evaluation, teacher: Teacher | None
+    prepared: Prepared, filename: str, trained: Training, result: Evaluation, teacher: Teacher | None
 ) -> dict[str, Any]:
     config, dataset, network = prepared.config, prepared.dataset, prepared.network
-    profile = load_profile(config.energy.profile)
     seen = len(dataset.train) * config.train.epochs
     return {
         "format": FORMAT,
@@ -344,7 +343,7 @@ def _summary(
         "test": result.summary(),
         "energy": {
             "profile": config.energy.profile,
-            "joules_per_sample": profile.network_joules(layer_costs(network, result)) / result.samples,
+            "joules_per_sample": result.joules_per_sample(config.energy.profile),
             "estimate": True,
         },
         "teacher": None if teacher is None else {"accuracy": teacher.accuracy},
@@ -362,14 +361,6 @@ def _summary(
             "command": " ".join(["snnsim", *sys.argv[1:]]),
         },
     }
-
-
-def layer_costs(network: Network, result: Evaluation) -> list[LayerCost]:
-    """Return each layer's counts, and the bytes of its parameters and membranes, float32."""
-    return [
-        LayerCost(counts, 4 * sum(array.size for array in layer.parameters.values()), 4 * layer.size)
-        for layer, counts in zip(network.layers, result.layers, strict=True)
-    ]
 
 
 def accounting_csv(network: Network, result: Evaluation) -> str:

@@ -254,7 +254,7 @@ class Network:
             path=path,
             segments=segments,
         )
-        return join(parts, batch.steps)
+        return join(parts, batch.steps, [layer.facts for layer in self.layers])
 
     def mean_outputs(
         self, batch: BatchInput, indices: Sequence[int], *, threads: int | None = None

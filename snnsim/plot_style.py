@@ -4,6 +4,7 @@ The colours are those of Okabe & Ito, which colour-blind readers can tell apart 
 """
 
 import functools
+import io
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
@@ -74,9 +75,23 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return in_style
 
 
+class _Shown(Figure):
+    """A figure that a notebook shows although pyplot, which holds figures in global state, has no part in it."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file's bytes; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
 def figure_of(height: float, width: float = WIDTH) -> Figure:
     """Return an empty figure [inches] that needs no display."""
-    figure = Figure(figsize=(width, height))
+    figure = _Shown(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
 

@@ -3,7 +3,6 @@
 Time is in steps everywhere. `save` writes what the other functions draw.
 """
 
-import io
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -38,9 +37,7 @@ def save(figure: Figure, path: Path) -> None:
     InputError
         The file cannot be written.
     """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=style.DPI)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, style.png(figure))
 
 
 @styled

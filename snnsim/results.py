@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.accounting import RunCounts
+from snnsim.errors import InputError
 from snnsim.events import Events
+from snnsim.tables import LAYER_COLUMNS, LayerFacts, html_table, layer_rows, text_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FloatArray = NDArray[np.float32]
 
@@ -62,6 +68,8 @@ class BatchRun:
         What the first layer got, where spikes were recorded and it got events.
     steps : int
         T.
+    layers : list of LayerFacts
+        Name and shape of each layer.
     """
 
     logits: FloatArray
@@ -71,6 +79,7 @@ class BatchRun:
     membrane: Mapping[int, FloatArray]
     inputs: Events | None
     steps: int
+    layers: Sequence[LayerFacts]
 
     @property
     def spikes(self) -> DenseSpikes:
@@ -82,16 +91,47 @@ class BatchRun:
         """The class of the largest logit, int64 [B]."""
         return np.asarray(self.logits.argmax(axis=1), np.int64)
 
+    def figure(self, sample: int = 0) -> "Figure":
+        """Draw the spikes of one sample through all layers; they must have been recorded.
+
+        Raises
+        ------
+        InputError
+            Spikes were not recorded, or there is no such sample.
+        """
+        from snnsim.plots import spike_raster
+
+        if not self.events:
+            raise InputError("no spikes were recorded: run the network with record='spikes'")
+        if not 0 <= sample < len(self.logits):
+            raise InputError(f"sample: must be from 0 to {len(self.logits) - 1} (got {sample})")
+        trains = [(self.layers[index].title, events) for index, events in self.events.items()]
+        if self.inputs is not None:
+            trains.insert(0, ("input", self.inputs))
+        panels = [(title, events.samples(sample, sample + 1).to_dense()[:, 0]) for title, events in trains]
+        return spike_raster(panels, f"sample {sample}: class {self.predictions[sample]} predicted")
+
     def __repr__(self) -> str:
-        batch, classes = self.logits.shape
+        return f"{self._headline}\n{text_table(LAYER_COLUMNS, self._rows)}"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._headline, LAYER_COLUMNS, self._rows)
+
+    @property
+    def _headline(self) -> str:
+        batch, outputs = self.logits.shape
         total = self.counts.totals()
         return (
-            f"BatchRun({batch} samples, {self.steps} steps, {classes} classes, spikes={total['spikes']:,}, "
-            f"synops={total['acs'] + total['macs']:,})"
+            f"BatchRun: {batch} samples, {self.steps} steps, {outputs} outputs; {total['spikes']:,} spikes and "
+            f"{total['acs'] + total['macs']:,} SynOps in all, a sample:"
         )
 
+    @property
+    def _rows(self) -> list[tuple[object, ...]]:
+        return layer_rows(self.layers, [counts.totals() for counts in self.counts], len(self.logits))
 
-def join(parts: Sequence[MicroRun], steps: int) -> BatchRun:
+
+def join(parts: Sequence[MicroRun], steps: int, layers: Sequence[LayerFacts]) -> BatchRun:
     """Put micro-batches together, time first."""
     first = parts[0]
     step_logits = [part.step_logits for part in parts if part.step_logits is not None]
@@ -104,6 +144,7 @@ def join(parts: Sequence[MicroRun], steps: int) -> BatchRun:
         membrane={index: _time_first([part.membrane[index] for part in parts], steps) for index in first.membrane},
         inputs=Events.join(inputs) if inputs else None,
         steps=steps,
+        layers=layers,
     )
 
 

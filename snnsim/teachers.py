@@ -163,10 +163,16 @@ def stored_logits(file: Path, dataset: Dataset, classes: int) -> Teacher:
     return Teacher(mine, None)
 
 
+def seen_by(teacher: Network, encoder: EncoderChoice) -> EncoderChoice:
+    """Return what a teacher sees the data through: what its student does; an ANN sees values as they are."""
+    as_they_are = teacher.is_ann and encoder.events is None
+    return EncoderChoice.of({"direct": {"num_steps": 1}}) if as_they_are else encoder
+
+
 def _encoder(settings: dict[str, object], network: Network, config: Config) -> EncoderChoice:
     """Return what the teacher sees the samples through: recordings as the student does, else as it was trained."""
     if config.encoder.events is not None or "encoder" not in settings:
-        return config.encoder
+        return seen_by(network, config.encoder)
     return from_mapping({**settings, "network": network.spec}, (), "the teacher").config.encoder
 
 

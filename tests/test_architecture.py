@@ -15,7 +15,8 @@ PACKAGE = ROOT / "snnsim"
 # Lowest first; a module imports only from its own row and the rows before. A name stands for a module or a package.
 LEVELS: list[set[str]] = [
     {"errors", "__init__"},
-    {"kernels", "files", "memory", "execution", "events", "spec", "progress", "models", "data", "profiles"},
+    {"kernels", "files", "memory", "execution", "events", "spec", "progress", "notebook", "models", "data", "profiles"},
+    {"tables", "plot_style", "plots", "answer_plots"},
     {"accounting", "surrogates", "losses", "model_file"},
     {"distillation"},
     {"layers"},
@@ -28,11 +29,11 @@ LEVELS: list[set[str]] = [
     {"evaluation", "recorded"},
     {"teachers"},
     {"training"},
-    {"plot_style", "plots", "report"},
-    {"answer_plots"},
+    {"learning"},
+    {"report"},
     {"figures", "run_directory"},
     {"experiment"},
-    {"inference", "sweeps"},
+    {"inference", "runs", "sweeps"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -39,7 +39,7 @@ class AugmentSpec(Spec):
 class DataSpec(Spec):
     """What to learn: a data set by name, arrays or recordings of one's own, or a generated set with its options."""
 
-    name: DatasetName | None = None
+    name: DatasetName | None = Field(default=None, description="a set known by name")
     npz: FilePath | None = Field(
         default=None, validate_default=True, description="file with arrays x [n, ...] and y [n]"
     )
@@ -51,8 +51,10 @@ class DataSpec(Spec):
     events: FilePath | None = Field(
         default=None, validate_default=True, description="file, folder or zip archive of recorded events"
     )
-    yin_yang: YinYang | None = Field(default=None, validate_default=True, alias="yin-yang")
-    randman: Randman | None = Field(default=None, validate_default=True)
+    yin_yang: YinYang | None = Field(
+        default=None, validate_default=True, alias="yin-yang", description="the generated set, with options"
+    )
+    randman: Randman | None = Field(default=None, validate_default=True, description="the generated set, with options")
     sensor: Annotated[list[Size], Field(min_length=1, max_length=2)] | None = Field(
         default=None, validate_default=True, description="of events: [height, width] in pixels, or [units]"
     )
@@ -61,7 +63,7 @@ class DataSpec(Spec):
     )
     skip_bad: bool = Field(default=False, description="leave damaged recordings out, and count them")
     limit: Size | None = Field(default=None, description="use only this many samples of each set")
-    augment: AugmentSpec = Field(default_factory=AugmentSpec)
+    augment: AugmentSpec = Field(default_factory=AugmentSpec, description="of training samples")
 
     @field_validator("npz", "events", "yin_yang", "randman")
     @classmethod
@@ -112,12 +114,18 @@ class DataSpec(Spec):
 class TrainSpec(Segments):
     """How to learn."""
 
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 64
-    optimizer: OptimizerChoice = Field(default_factory=lambda: OptimizerChoice.of("adam"))
-    schedule: ScheduleChoice = Field(default_factory=lambda: ScheduleChoice.of("cosine"))
-    loss: LossChoice = Field(default_factory=lambda: LossChoice.of("cross_entropy"))
-    regularizers: list[RegularizerChoice] = Field(default_factory=list)
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=10, description="passes over the training set")
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=64, description="samples per update")
+    optimizer: OptimizerChoice = Field(
+        default_factory=lambda: OptimizerChoice.of("adam"), description="how gradients move the parameters"
+    )
+    schedule: ScheduleChoice = Field(
+        default_factory=lambda: ScheduleChoice.of("cosine"), description="the learning rate over the epochs"
+    )
+    loss: LossChoice = Field(
+        default_factory=lambda: LossChoice.of("cross_entropy"), description="what training minimises"
+    )
+    regularizers: list[RegularizerChoice] = Field(default_factory=list, description="penalties added to the loss")
     clip_norm: Positive | None = Field(default=None, description="longest gradient, over all parameters")
     keep: Literal["last", "best"] = Field(default="last", description="which epoch's weights; best by validation")
     init: FilePath | None = Field(default=None, description="run folder or model to take the first weights from")
@@ -130,7 +138,9 @@ class TrainSpec(Segments):
 class TeacherSpec(Spec):
     """Who teaches: a network to be trained first, a finished run, or logits in a file."""
 
-    network: Annotated[list[LayerChoice], Field(min_length=1)] | None = None
+    network: Annotated[list[LayerChoice], Field(min_length=1)] | None = Field(
+        default=None, description="layers, to be trained first"
+    )
     encoder: EncoderChoice | None = Field(
         default=None, description="of a network; by default the student's, and an ANN sees the data as they are"
     )
@@ -170,14 +180,20 @@ class EnergySpec(Spec):
 class Config(Spec):
     """Configuration of one run of snnsim."""
 
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
-    data: DataSpec
-    encoder: EncoderChoice = Field(default_factory=lambda: EncoderChoice.of("direct"))
-    network: list[LayerChoice] = Field(min_length=1)
-    train: TrainSpec = Field(default_factory=TrainSpec)
-    teacher: TeacherSpec | None = None
-    distill: Distill | None = Field(default=None, validate_default=True)
-    energy: EnergySpec = Field(default_factory=EnergySpec)
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = Field(
+        default=0, description="fixes initial weights, the order of samples and every random stream"
+    )
+    data: DataSpec = Field(description="what to learn")
+    encoder: EncoderChoice = Field(
+        default_factory=lambda: EncoderChoice.of("direct"), description="how data become events or currents over time"
+    )
+    network: list[LayerChoice] = Field(min_length=1, description="the layers, in order")
+    train: TrainSpec = Field(default_factory=TrainSpec, description="how to learn")
+    teacher: TeacherSpec | None = Field(default=None, description="who teaches, in a distillation")
+    distill: Distill | None = Field(
+        default=None, validate_default=True, description="how the student learns from the teacher"
+    )
+    energy: EnergySpec = Field(default_factory=EnergySpec, description="what an operation costs")
 
     @field_validator("distill")
     @classmethod

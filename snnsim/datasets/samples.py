@@ -57,6 +57,9 @@ class Samples:
     def __len__(self) -> int:
         return len(self.y)
 
+    def __repr__(self) -> str:
+        return f"Samples({len(self)} of shape {list(self.x.shape[1:])})"
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -89,6 +92,18 @@ class Dataset:
     scale: float
     skipped: tuple[str, ...] = ()
     class_names: tuple[str, ...] | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether samples are recorded events, not arrays."""
+        return isinstance(self.train.x, Recordings)
+
+    def __repr__(self) -> str:
+        what = "values a sample" if self.train.is_regression else "classes"
+        return (
+            f"Dataset({self.name!r}: {len(self.train)} train, {len(self.valid)} valid, {len(self.test)} test; samples "
+            f"{list(self.input_shape)}, {self.classes} {what})"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from snnsim.accounting import LayerCounts
 from snnsim.events import Events
 from snnsim.kernels import propagate
 from snnsim.memory import aligned_zeros
+from snnsim.tables import LayerFacts
 
 FloatArray = NDArray[np.float32]
 Shape = tuple[int, ...]
@@ -190,7 +191,13 @@ class Layer(ABC):
     @property
     def title(self) -> str:
         """The layer's name for people: ``1 (lif)``."""
-        return f"{self.index} ({self.name})"
+        return self.facts.title
+
+    @property
+    def facts(self) -> LayerFacts:
+        """What tables say of the layer."""
+        parameters = sum(array.size for array in self.parameters.values())
+        return LayerFacts(self.index, self.name, self.out_shape, parameters)
 
     @abstractmethod
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:

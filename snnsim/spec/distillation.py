@@ -29,23 +29,23 @@ class Decoupled(Spec):
 
 
 class PerStep(Spec):
-    """Labels and teacher for every step's logits; ``alpha`` is the teacher's part."""
+    """Labels and teacher for every step's logits (arXiv:2501.15925, arXiv:2503.03144)."""
 
     temperature: Positive = 2.0
-    alpha: Unit = 0.5
+    alpha: Unit = Field(default=0.5, description="the teacher's part")
     entropy: NonNegative = Field(
         default=0.0, description="weight of the entropy of each step's answer, to be kept high"
     )
 
 
 class TemporalSelf(Spec):
-    """The student's mean over its correct steps teaches every step; there is no other teacher."""
+    """The student's mean over its correct steps teaches every step; no other teacher (arXiv:2501.15925)."""
 
     temperature: Positive = 2.0
 
 
 class HeadTail(Spec):
-    """Forward divergence where the teacher is sure, backward divergence in its tail."""
+    """Forward divergence where the teacher is sure, backward in its tail (arXiv:2504.20445)."""
 
     temperature: Positive = 2.0
 
@@ -58,10 +58,10 @@ class FeaturePair(Spec):
 
 
 class Features(Spec):
-    """Spikes averaged over time against a teacher's features; beside the divergence with two temperatures."""
+    """Spikes averaged over time against a teacher's features; stands beside the divergence (arXiv:2304.05627)."""
 
-    layers: Annotated[list[FeaturePair], Field(min_length=1)]
-    weight: NonNegative = 1.0
+    layers: Annotated[list[FeaturePair], Field(min_length=1, description="[{student: 1, teacher: 1}]")]
+    weight: NonNegative = Field(default=1.0, description="of the squared differences")
 
 
 class MethodChoice(Choice):
@@ -81,9 +81,9 @@ class MethodChoice(Choice):
 class Distill(Spec):
     """Loss ``(1 - alpha) * train.loss + alpha * c * KL(softmax(z_t / teacher_temperature) || softmax(z_s / ...))``."""
 
-    teacher_temperature: Positive = 8.0
-    student_temperature: Positive = 1.0
-    alpha: Unit = 0.9
+    teacher_temperature: Positive = Field(default=8.0, description="divides the teacher's logits, tt")
+    student_temperature: Positive = Field(default=1.0, description="divides the student's logits, ts")
+    alpha: Unit = Field(default=0.9, description="the teacher's part of the loss")
     scale: Scale = Field(default="ts^2", description="the factor c, from the student's (ts) and the teacher's (tt)")
     final_teacher_temperature: Positive | None = Field(
         default=None, description="the teacher's temperature of the last epoch; it moves there epoch by epoch, linearly"

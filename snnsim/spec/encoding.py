@@ -14,27 +14,27 @@ NumSteps = Annotated[int, Field(ge=1, le=1_000_000)]
 class Direct(Spec):
     """The analog values themselves, the same at each of ``num_steps`` steps."""
 
-    num_steps: NumSteps = 20
+    num_steps: NumSteps = Field(default=20, description="time steps, T")
 
 
 class Rate(Spec):
     """Bernoulli spikes, independent per step, of probability ``gain * value`` clipped to [0, 1]."""
 
-    num_steps: NumSteps = 20
-    gain: Positive = 1.0
+    num_steps: NumSteps = Field(default=20, description="time steps, T")
+    gain: Positive = Field(default=1.0, description="spikes per step of a value of 1")
 
 
 class Latency(Spec):
     """One spike per value, the earlier the larger it is: at step ``floor((1 - value) * num_steps)``."""
 
-    num_steps: NumSteps = 20
+    num_steps: NumSteps = Field(default=20, description="time steps, T")
     cutoff: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="values up to this never fire")
 
 
 class Delta(Spec):
     """Spikes where a value changes by at least ``threshold`` from one row of the sample to the next."""
 
-    threshold: Positive = 0.1
+    threshold: Positive = Field(default=0.1, description="smallest change that is an event")
 
 
 class RecordedEvents(Spec):

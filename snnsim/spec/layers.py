@@ -51,37 +51,37 @@ Padding = Annotated[
 
 
 class FastSigmoid(Spec):
-    """``1 / (slope |x| + 1)^2``."""
+    """``1 / (slope * abs(x) + 1)^2``."""
 
     slope: Positive = 25.0
 
 
 class SuperSpike(Spec):
-    """The form of `FastSigmoid` with the slope of Zenke & Ganguli."""
+    """The form of ``fast_sigmoid`` with the slope of Zenke & Ganguli 2018."""
 
     slope: Positive = 100.0
 
 
 class Atan(Spec):
-    """``alpha/2 / (1 + (pi/2 alpha x)^2)``."""
+    """``alpha/2 / (1 + (pi/2 * alpha * x)^2)``."""
 
     alpha: Positive = 2.0
 
 
 class Sigmoid(Spec):
-    """``slope y (1 - y)`` with ``y = sigmoid(slope x)``."""
+    """``slope * y * (1 - y)`` with ``y = sigmoid(slope * x)``."""
 
     slope: Positive = 25.0
 
 
 class Triangle(Spec):
-    """``max(0, 1 - |x|/width) / width``."""
+    """``max(0, 1 - abs(x) / width) / width``; zero away from the threshold, which saves time."""
 
     width: Positive = 1.0
 
 
 class Boxcar(Spec):
-    """``1 / (2 width)`` where ``|x| < width``."""
+    """``1 / (2 * width)`` where ``abs(x) < width``; zero away from the threshold, which saves time."""
 
     width: Positive = 0.5
 
@@ -115,28 +115,28 @@ class SurrogateChoice(Choice):
 class Dense(Spec):
     """Every input to every output; ``weight (out, in)`` and ``bias (out,)`` are learned."""
 
-    out: Size
-    bias: bool = True
+    out: Size = Field(description="number of outputs")
+    bias: bool = Field(default=True, description="a current of its own for each output, at every step")
 
 
 class Conv2d(Spec):
     """Convolution of an image [C, H, W]; ``weight (out, in / groups, h, w)`` and ``bias (out,)`` are learned."""
 
-    out: Size
-    kernel: Sizes
-    stride: Sizes = 1
+    out: Size = Field(description="output channels")
+    kernel: Sizes = Field(description="[rows, columns], or one number for both")
+    stride: Sizes = Field(default=1, description="pixels from one output to the next")
     padding: Padding = Field(
         default=0, description="zeros on each side; same: outputs as inputs, an odd row or column at bottom and right"
     )
-    dilation: Sizes = 1
-    groups: Size = 1
-    bias: bool = True
+    dilation: Sizes = Field(default=1, description="pixels from one tap to the next")
+    groups: Size = Field(default=1, description="of channels, each seen by its own share of the outputs")
+    bias: bool = Field(default=True, description="one per output channel")
 
 
 class _Pool2d(Spec):
     """What pools share."""
 
-    kernel: Sizes
+    kernel: Sizes = Field(description="window, [rows, columns] or one number for both")
     stride: Sizes | None = Field(default=None, validate_default=True, description="as kernel, if not given")
 
     @field_validator("stride", mode="before")
@@ -146,11 +146,11 @@ class _Pool2d(Spec):
 
 
 class AvgPool2d(_Pool2d):
-    """Mean of each window; rows and columns that fill no window are dropped."""
+    """Mean of each window, graded; rows and columns that fill no window are dropped."""
 
 
 class SumPool2d(_Pool2d):
-    """Sum of each window."""
+    """Sum of each window; its events are graded."""
 
 
 class MaxPool2d(_Pool2d):
@@ -239,21 +239,27 @@ class _Leaky(Spec):
 class _Firing(Spec):
     """A neuron that fires: where, what a spike does to the membrane, and how gradients pass it."""
 
-    threshold: PositiveValues = 1.0
-    reset: Literal["subtract", "zero", "none"] = "subtract"
+    threshold: PositiveValues = Field(default=1.0, description="the membrane above which a neuron fires")
+    reset: Literal["subtract", "zero", "none"] = Field(
+        default="subtract", description="what a spike does to the membrane: less the threshold, to zero, or nothing"
+    )
     reset_delay: bool = Field(default=False, description="the reset takes effect a step later")
     spike_at: Literal[">", ">="] = Field(default=">", description="membrane against threshold")
-    surrogate: SurrogateChoice = Field(default_factory=lambda: SurrogateChoice.of("atan"))
+    surrogate: SurrogateChoice = Field(
+        default_factory=lambda: SurrogateChoice.of("atan"), description="stands in for the derivative of the spike"
+    )
     detach_reset: bool = Field(default=True, description="no gradient through the spike in the reset")
-    learn_threshold: bool = False
-    recurrent: bool = Field(default=False, description="every spike reaches all neurons of the layer a step later")
-    readout: Literal["count", "rate"] | None = Field(default=None, description="logits of a last layer")
+    learn_threshold: bool = Field(default=False, description="the threshold is a parameter, at least 0.001")
+    recurrent: bool = Field(default=False, description="spikes reach all neurons of the layer a step later")
+    readout: Literal["count", "rate"] | None = Field(
+        default=None, description="logits, of a last layer: spikes, or spikes per step"
+    )
 
 
 class Lif(_Firing, _Leaky):
-    """Leaky integrate-and-fire: ``u[t] = beta r[t-1] + I[t]``, fires above the threshold."""
+    """Leaky integrate-and-fire: ``u[t] = beta * r[t-1] + I[t]``, fires above the threshold."""
 
-    learn_beta: bool = False
+    learn_beta: bool = Field(default=False, description="beta is a parameter, kept in [0, 1]")
 
 
 class If(_Firing):
@@ -265,29 +271,31 @@ class If(_Firing):
 
 
 class CubaLif(_Firing, _Leaky, _Synaptic):
-    """`Lif` whose input passes a synaptic current: ``i[t] = alpha i[t-1] + I[t]``, ``u[t] = beta r[t-1] + i[t]``."""
+    """As ``lif``, through a synaptic current: ``i[t] = alpha * i[t-1] + I[t]``, ``u[t] = beta * r[t-1] + i[t]``."""
 
     DECAYS: ClassVar[tuple[tuple[str, str, float], ...]] = (("alpha", "tau_syn", 0.8), *_Leaky.DECAYS)
 
-    learn_beta: bool = False
-    learn_alpha: bool = False
+    learn_beta: bool = Field(default=False, description="beta is a parameter, kept in [0, 1]")
+    learn_alpha: bool = Field(default=False, description="likewise alpha")
 
 
 class Alif(_Firing, _Leaky):
-    """`Lif` whose threshold rises by ``adaptation`` with each spike and falls back by ``rho`` a step."""
+    """As ``lif``, with a threshold that rises by ``adaptation`` with each spike and falls back by ``rho`` a step."""
 
     rho: UnitValues = Field(default=0.97, description="decay of the adaptation per step")
     adaptation: Annotated[
         Annotated[NonNegative, Tag("<number>")] | Annotated[list[NonNegative], Field(min_length=1), Tag("<list>")],
         Discriminator(_form),
-    ] = 0.1
-    learn_beta: bool = False
+    ] = Field(default=0.1, description="by how much a spike raises the threshold")
+    learn_beta: bool = Field(default=False, description="beta is a parameter, kept in [0, 1]")
 
 
 class Li(_Leaky):
     """Leaky integrator that never fires: the readout's membrane gives the logits."""
 
-    readout: Literal["mean", "sum", "max", "last"] = "mean"
+    readout: Literal["mean", "sum", "max", "last"] = Field(
+        default="mean", description="how the membrane over time becomes the logits"
+    )
 
 
 class Flatten(Spec):
@@ -301,7 +309,7 @@ class Relu(Spec):
 class Dropout(Spec):
     """Drops each input with probability ``p`` while training; the same ones at every step of a sample."""
 
-    p: Unit = 0.5
+    p: Unit = Field(default=0.5, description="probability")
 
 
 class LayerChoice(Choice):

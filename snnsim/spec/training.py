@@ -12,33 +12,33 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class CrossEntropy(Spec):
-    """Softmax cross entropy of the logits."""
+    """Softmax cross entropy of the logits; with ``li: {readout: max}`` of the largest membranes over time."""
 
-    label_smoothing: Unit = 0.0
+    label_smoothing: Unit = Field(default=0.0, description="share of the target spread evenly over the classes")
 
 
 class StepCrossEntropy(Spec):
-    """Mean over the steps of the cross entropy of each step's logits."""
+    """Mean over the steps of the cross entropy of each step's membranes or spikes (TET, Deng et al. 2022)."""
 
-    label_smoothing: Unit = 0.0
+    label_smoothing: Unit = Field(default=0.0, description="as of cross_entropy")
 
 
 class CountMse(Spec):
-    """Mean squared distance of a firing readout's counts from target rates [spikes per step]."""
+    """Mean over outputs of ``(count - rate * T)^2``, rates in spikes per step; for ``readout: count`` or ``rate``."""
 
-    correct: Unit = 1.0
-    incorrect: Unit = 0.0
+    correct: Unit = Field(default=1.0, description="rate of the class's own output")
+    incorrect: Unit = Field(default=0.0, description="rate of the other outputs")
 
 
 class Mse(Spec):
-    """Mean squared distance of the logits from targets: given values, or for a class these two."""
+    """Mean over outputs of ``(logit - target)^2``; targets are values (regression), or for a class these two."""
 
     correct: float = Field(default=1.0, description="target of the class's own output")
     incorrect: float = Field(default=0.0, description="target of the other outputs")
 
 
 class FirstSpikeCrossEntropy(Spec):
-    """Softmax cross entropy of a firing readout's first spike times: who fires first wins."""
+    """Softmax cross entropy of ``-t / tau``, t an output's first spike time; for ``readout: count`` or ``rate``."""
 
     tau: Positive = Field(default=1.0, description="steps that divide the times")
 
@@ -58,7 +58,7 @@ class LossChoice(Choice):
 class SpikeL1(Spec):
     """``weight`` times the spikes of a sample."""
 
-    weight: NonNegative
+    weight: NonNegative = Field(description="per spike")
 
 
 class Synops(Spec):
@@ -110,7 +110,7 @@ class RegularizerChoice(Choice):
 class Sgd(Spec):
     """Gradient descent with momentum."""
 
-    lr: Positive = 0.01
+    lr: Positive = Field(default=0.01, description="learning rate")
     momentum: Fraction = 0.0
     nesterov: bool = False
     weight_decay: NonNegative = 0.0
@@ -126,7 +126,7 @@ class Sgd(Spec):
 class Adam(Spec):
     """Adam (Kingma & Ba, 2015); ``weight_decay`` is added to the gradient."""
 
-    lr: Positive = 0.001
+    lr: Positive = Field(default=0.001, description="learning rate")
     betas: list[Fraction] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
     eps: Positive = 1e-8
     weight_decay: NonNegative = 0.0
@@ -200,7 +200,7 @@ class Cosine(_Warmup):
 class Step(_Warmup):
     """Times ``factor`` after each ``every`` epochs."""
 
-    every: Size = 10
+    every: Size = Field(default=10, description="epochs")
     factor: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +17,56 @@ from snnsim.evaluation import Evaluation, batch_input, evaluate
 from snnsim.features import FeaturePairs, feature_sizes
 from snnsim.losses import make_loss
 from snnsim.network import Network
-from snnsim.progress import Progress
+from snnsim.progress import Progress, duration
 from snnsim.regularizers import Penalties, make_penalties
 from snnsim.spec import Distill, EncoderChoice
+from snnsim.tables import Mean, html_table, text_table
 from snnsim.teachers import Teacher
 from snnsim.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from snnsim.training.optimizers import clip_norm, make_optimizer
 from snnsim.training.schedules import learning_rate
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHUFFLE_STREAM = 1
+SHOWN_EPOCHS = 5
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training leaves: one row per epoch, as in ``metrics.csv``, and the seconds it took.
+@dataclass(frozen=True, eq=False)
+class Training:
+    """How a training went.
 
-    Without classes rows have ``valid_loss`` instead of accuracies.
+    Attributes
+    ----------
+    history : list of dict
+        One row per epoch, as in ``metrics.csv``: ``epoch``, ``train_loss``, ``train_accuracy``, ``valid_accuracy`` (or
+        without classes ``valid_loss``), ``spikes_per_sample``, ``synops_per_sample``, ``seconds``.
+    seconds : float
+        What it took.
     """
 
-    rows: list[dict[str, Any]]
+    history: list[dict[str, Any]]
     seconds: float
+
+    def figure(self) -> "Figure":
+        """Draw accuracy (or loss), spikes and synaptic operations over the epochs."""
+        from snnsim.plots import learning_curves
+
+        return learning_curves(self.history)
+
+    def __repr__(self) -> str:
+        return f"Training: {duration(self.seconds)}\n{text_table(*self._table)}"
+
+    def _repr_html_(self) -> str:
+        return html_table(f"Training: {duration(self.seconds)}", *self._table)
+
+    @property
+    def _table(self) -> tuple[list[str], list[list[object]]]:
+        """The head and rows of the last epochs."""
+        columns = [name for name in self.history[-1] if name != "seconds"]
+        rows = [[_shown(name, row[name]) for name in columns] for row in self.history[-SHOWN_EPOCHS:]]
+        return [name.replace("_", " ") for name in columns], rows
 
 
 class Trainer:
@@ -100,7 +130,7 @@ class Trainer:
         self.batches = -(-len(dataset.train) // settings.batch_size)
         self._silent: set[str] = set()
 
-    def train(self, resume: Checkpoint | None = None) -> Trained:
+    def train(self, resume: Checkpoint | None = None) -> Training:
         """Train to the end, from the beginning or from a checkpoint; the network then holds the weights to keep.
 
         Raises
@@ -133,7 +163,7 @@ class Trainer:
         if self.settings.keep == "best":
             best_file = self.folder / "best.npz"
             self.network.load_parameters(read_checkpoint(best_file).parameters, str(best_file))
-        return Trained(rows, time.perf_counter() - began)
+        return Training(rows, time.perf_counter() - began)
 
     def _epoch(self, epoch: int, last_synops: float) -> dict[str, Any]:
         samples = self.dataset.train
@@ -258,6 +288,12 @@ class Trainer:
             f"training diverged in epoch {epoch}: {what}; try a smaller learning rate "
             f"(train.optimizer.{name}.lr={self.optimizer.lr / 10:g}) or train.clip_norm=1; {last}"
         )
+
+
+def _shown(name: str, value: float) -> object:
+    if name.endswith("accuracy"):
+        return f"{value:.2%}"
+    return Mean(value) if name.endswith("per_sample") else value if name == "epoch" else float(f"{value:.4g}")
 
 
 def _score(row: Mapping[str, float]) -> float:
