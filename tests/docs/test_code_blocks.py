@@ -14,6 +14,7 @@ REASONS = (
     "tests/",
     "MNIST does not ship",
     "recordings that do not ship",
+    "peers and data sets that do not ship",
 )
 
 
