@@ -31,6 +31,12 @@ def test_figures(test: Mapping[str, Any]) -> str:
     )
 
 
+def neurobench_rows(figures: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Write NeuroBench's figures under its names, with their units; operations are per sample."""
+    units = {"Footprint": " bytes", "Effective_MACs": " a sample", "Effective_ACs": " a sample", "Dense": " a sample"}
+    return [(name, f"{value:,.10g}{units.get(name, '')}") for name, value in figures.items()]
+
+
 def joules(value: float) -> str:
     """Write an energy with the prefix that suits it: ``1.24 µJ``."""
     for size, unit in ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ")):
