@@ -26,7 +26,7 @@ def test_an_empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
     kernels = [value for value in vars(update).values() if hasattr(value, "py_func")]
     assert kernels
-    monkeypatch.setattr(doctor.pkgutil, "iter_modules", lambda path, prefix: [(None, f"{prefix}update", False)])
+    monkeypatch.setattr("pkgutil.iter_modules", lambda path, prefix: [(None, f"{prefix}update", False)])
     for kernel in kernels:
         monkeypatch.setattr(type(kernel._cache), "cache_path", property(lambda self: str(tmp_path / "not-yet")))
     assert doctor.kernel_cache() == doctor.KernelCache(str(tmp_path / "not-yet"), True, 0, len(kernels), 0)
@@ -34,7 +34,7 @@ def test_an_empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 def test_compilation_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain functions have no cache."""
-    monkeypatch.setattr(doctor.pkgutil, "iter_modules", lambda path, prefix: [(None, f"{prefix}codes", False)])
+    monkeypatch.setattr("pkgutil.iter_modules", lambda path, prefix: [(None, f"{prefix}codes", False)])
     assert doctor.kernel_cache() == doctor.KernelCache(None, False, 0, 0, 0)
 
 
@@ -48,8 +48,8 @@ def test_compilation_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_processor(monkeypatch: pytest.MonkeyPatch, text: str, name: str) -> None:
     """Its name as the system says it; where it says none, the architecture."""
     monkeypatch.setattr(Path, "read_text", lambda self, **options: text)
-    monkeypatch.setattr(doctor.platform, "processor", lambda: "")
-    monkeypatch.setattr(doctor.platform, "machine", lambda: "arch")
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "arch")
     assert doctor.cpu_name() == name
 
 
@@ -67,7 +67,7 @@ def test_extras_are_present_or_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def requires(name: str) -> Any:
         return required if name == "snnsim" else real(name)
 
-    monkeypatch.setattr(doctor.metadata, "requires", requires)
+    monkeypatch.setattr("importlib.metadata.requires", requires)
     version = importlib.metadata.version("numpy")
     assert doctor.extras() == [
         doctor.Extra("there", {"numpy": version}, []),

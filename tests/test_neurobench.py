@@ -90,7 +90,7 @@ def test_what_neurons_hold(neurons: Any, parameters: int, footprint: int) -> Non
 def test_an_ann() -> None:
     """Of an ANN, relu's zeros are sparse activations, and what passes it costs MACs."""
     network = Network.from_config([{"dense": {"out": 2, "bias": False}}, "relu", {"dense": 3}], input_shape=(2,))
-    network.parameters["0.weight"][...] = [[1, 0.5], [-1, 0]]
+    network.parameters["0.weight"][...] = [[1.0, 0.5], [-1.0, 0.0]]
     found = figures(network, [[[2, 1]]], input_coding="direct")
     assert (found.activation_sparsity, found.effective_macs, found.effective_acs) == (0.5, 3 + 3, 0)
     assert (found.footprint, found.connection_sparsity) == (4 * (4 + 6 + 3), round(1 / 10, 4))

@@ -110,8 +110,10 @@ class StepReadout:
             return z
         if self.kind == "max":
             return np.asarray(np.maximum.accumulate(z, axis=1))
-        totals = np.cumsum(z, axis=1, dtype=np.float32)
-        return totals / np.arange(1, z.shape[1] + 1, dtype=np.float32)[:, None] if self.kind == "mean" else totals
+        totals: FloatArray = np.cumsum(z, axis=1, dtype=np.float32)
+        if self.kind == "mean":
+            totals /= np.arange(1, z.shape[1] + 1, dtype=np.float32)[:, None]
+        return totals
 
     def backward(self, z: FloatArray, gradient: FloatArray) -> FloatArray:
         """Return the gradient of ``Z`` [M, T, K] for that of the logits [M, K]; equal maxima: the first has it."""

@@ -106,8 +106,8 @@ def _pareto_panel(axes: Axes, points: Sequence[Point], *, regression: bool) -> N
         label="Pareto front",
     )
     for point, cost, height in zip(points, costs, heights, strict=True):
-        edge = {"markeredgecolor": "white", "markeredgewidth": 0.8}
-        axes.plot(cost, height, linestyle="", markersize=8, zorder=2, **look(point.number - 1), **edge)
+        edged = look(point.number - 1) | {"markeredgecolor": "white", "markeredgewidth": 0.8}
+        axes.plot(cost, height, linestyle="", markersize=8, zorder=2, **edged)
     if min(costs) > 0 and max(costs) > WIDE * min(costs):
         axes.set_xscale("log")
     else:
@@ -116,7 +116,7 @@ def _pareto_panel(axes: Axes, points: Sequence[Point], *, regression: bool) -> N
     axes.margins(0.12, 0.16)
     axes.set_ylabel("mean squared error" if regression else "test accuracy (%)")
     axes.grid()
-    axes.legend(loc="upper right" if regression else "lower right")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)  # above: below it points may lie
 
 
 def _height(point: Point, regression: bool) -> float:

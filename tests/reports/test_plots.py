@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,9 +22,13 @@ def points(*results: tuple[float, float]) -> list[Point]:
     return [Point(number, f"run {number}", cost, score) for number, (cost, score) in enumerate(results, start=1)]
 
 
+def values(data: Any) -> list[float]:
+    return [float(value) for value in data]
+
+
 def front_line(axes: Axes) -> list[tuple[float, float]]:
     (line,) = [line for line in axes.lines if line.get_label() == "Pareto front"]
-    return [(float(x), float(y)) for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+    return list(zip(values(line.get_xdata()), values(line.get_ydata()), strict=True))
 
 
 def numbers(axes: Axes) -> Iterator[Annotation]:
@@ -69,12 +73,12 @@ def test_numbers_keep_clear_of_points_and_of_each_other() -> None:
     for k, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:k])
         for line in axes.lines[1:]:
-            x, y = axes.transData.transform(np.array([line.get_xdata()[0], line.get_ydata()[0]]))
+            x, y = axes.transData.transform((values(line.get_xdata())[0], values(line.get_ydata())[0]))
             assert not box.contains(x, y)
 
 
 def curves(figure: Figure) -> list[list[float]]:
-    return [[float(y) for y in line.get_ydata()] for line in figure.axes[0].lines]
+    return [values(line.get_ydata()) for line in figure.axes[0].lines]
 
 
 def test_a_curve_a_run() -> None:

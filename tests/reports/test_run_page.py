@@ -115,7 +115,7 @@ def test_every_layer_has_its_energy_under_every_profile(run_dir: Path) -> None:
     page = read(write_report(run_dir)).text
 
     table = page[page.index("Profile horowitz-45nm-fp32") :]
-    assert "It prices arithmetic arithmetic arithmetic and memory chip" in table
+    assert "What it prices arithmetic arithmetic arithmetic and memory chip" in table
     first = 4.6 * STEPS * 4096 / 1000
     assert f"0 dense {first:.0f}{NARROW}nJ" in table
     assert table.index("2 dense") < table.index("This network") < table.index("Dense SNN, every step")
