@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .completion import complete_data
 from .options import data_dir_option
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def list_(data_dir: Path | None) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_data)
 @data_dir_option
 def info(name: str, data_dir: Path | None) -> None:
     """Tell what a data set is, where it lies and where it comes from."""
@@ -44,7 +45,7 @@ def info(name: str, data_dir: Path | None) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_data)
 @data_dir_option
 def fetch(name: str, data_dir: Path | None) -> None:
     """Download a data set, unless it is there, and verify it."""

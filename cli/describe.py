@@ -2,11 +2,12 @@
 
 import click
 
+from .completion import complete_configs
 from .options import overrides_argument
 
 
 @click.command(short_help="Show shapes, parameters, fan-out and memory.")
-@click.argument("what", metavar="CONFIG|MODEL")
+@click.argument("what", metavar="CONFIG|MODEL", shell_complete=complete_configs)
 @overrides_argument
 def describe(what: str, overrides: tuple[str, ...]) -> None:
     """Show a network's shapes, parameters, fan-out and memory, without training it."""

@@ -14,11 +14,14 @@ import click
 
 from snnsim.errors import DivergedError, InputError
 
+from .completion import answer_shell, completion
 from .data import data
 from .describe import describe
+from .doctor import doctor
 from .eval import evaluate
 from .new import new
 from .predict import predict
+from .report import report
 from .run import run
 from .schema import schema
 from .sweep import sweep
@@ -35,22 +38,23 @@ class _State:
 def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
-    import platform
-    from importlib.metadata import version
+    from snnsim.doctor import cpu_name, versions
 
-    import snnsim
-
-    click.echo(
-        f"snnsim {snnsim.__version__} (Python {platform.python_version()}, NumPy {version('numpy')}, "
-        f"Numba {version('numba')})"
-    )
+    found = versions()
+    beside = f"Python {found['python']}, NumPy {found['numpy']}, Numba {found['numba']}"
+    click.echo(f"snnsim {found['snnsim']} ({beside}; {cpu_name()})")
     context.exit()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the versions."
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the versions and the processor.",
 )
 @click.pass_obj
 def snnsim(state: _State, debug: bool) -> None:
@@ -61,12 +65,13 @@ def snnsim(state: _State, debug: bool) -> None:
     state.debug = debug
 
 
-for _command in (run, evaluate, predict, describe, validate, sweep, schema, new, data):
+for _command in (run, evaluate, predict, report, describe, validate, sweep, schema, new, data, doctor, completion):
     snnsim.add_command(_command)
 
 
 def main() -> None:
     """Run the command line of this process and leave with its exit code."""
+    answer_shell(snnsim)
     sys.exit(call(sys.argv[1:]))
 
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from .completion import complete_names
+
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_names)
 @click.argument("file", metavar="FILE.yaml", type=click.Path(path_type=Path))
 def new(name: str, file: Path) -> None:
     """Copy a ready configuration out, to edit it."""

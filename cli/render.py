@@ -1,6 +1,12 @@
 """Results as text for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+
+def neurobench_rows(figures: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Write NeuroBench's figures under its names, with their units; operations are per sample."""
+    units = {"Footprint": " bytes", "Effective_MACs": " a sample", "Effective_ACs": " a sample", "Dense": " a sample"}
+    return [(name, f"{value:,.10g}{units.get(name, '')}") for name, value in figures.items()]
 
 
 def joules(value: float) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .completion import complete_configs
 from .options import data_dir_option, json_option, overrides_argument, skip_bad_option, threads_option, with_skipping
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("config")
+@click.argument("config", shell_complete=complete_configs)
 @overrides_argument
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the run; must be new or empty.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out DIR.")

@@ -9,6 +9,7 @@ from snnsim.errors import DivergedError
 from snnsim.progress import Lines, Silent, count
 from snnsim.tables import text_table
 
+from .completion import complete_sweeps
 from .options import data_dir_option, json_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("sweep_file", metavar="SWEEP")
+@click.argument("sweep_file", metavar="SWEEP", shell_complete=complete_sweeps)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the runs; sweeps/<name> by default."
 )

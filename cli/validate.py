@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from .completion import complete_configs
 from .options import data_dir_option, overrides_argument
 
 
 @click.command(short_help="Check a configuration.")
-@click.argument("config")
+@click.argument("config", shell_complete=complete_configs)
 @overrides_argument
 @data_dir_option
 def validate(config: str, overrides: tuple[str, ...], data_dir: Path | None) -> None:

@@ -1,7 +1,7 @@
 """Exact counters: integers, one record per layer, one number per sample; nothing is estimated from rates."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,38 @@ class LayerCounts:
 def sum_of(counters: Sequence[Counter]) -> Counter:
     """Return the sum of several counters."""
     return np.asarray(np.sum(counters, axis=0), np.int64)
+
+
+@dataclass(eq=False)
+class StepCounts:
+    """What one layer does at every step; the sums over the steps are those of its `LayerCounts`.
+
+    Attributes
+    ----------
+    active : int64 [T, B]
+        Outputs other than zero of a layer of neurons: its spikes, or the positive outputs of relu.
+    synops : int64 [T, B]
+        Effective synaptic operations, ``acs + macs``.
+    plain : bool [T, B]
+        Whether all that reaches its weights is -1, 0 or 1; true where it has no weights.
+    """
+
+    active: Counter
+    synops: Counter
+    plain: NDArray[np.bool_]
+
+    @classmethod
+    def zeros(cls, steps: int, batch: int) -> "StepCounts":
+        """Return a record of ``batch`` samples with nothing counted."""
+        return cls(
+            np.zeros((steps, batch), np.int64), np.zeros((steps, batch), np.int64), np.ones((steps, batch), np.bool_)
+        )
+
+    @classmethod
+    def join(cls, parts: "Sequence[StepCounts]", axis: int) -> "StepCounts":
+        """Put the steps (``axis`` 0) or the samples (1) of several records one after another."""
+        names = (field.name for field in fields(cls))
+        return cls(*(np.concatenate([getattr(part, name) for part in parts], axis=axis) for name in names))
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import RunCounts
+from snnsim.accounting import RunCounts, StepCounts
 from snnsim.encoders import BatchInput, ConstantInput
 from snnsim.events import Events
 from snnsim.execution import SLOTS, micro_batch_size, micro_batches, share, single_threaded_blas
@@ -25,6 +25,7 @@ from snnsim.passes import (
     Plan,
     WholePass,
     count,
+    count_steps,
     fan_outs,
     forward,
     hidden_firing,
@@ -58,12 +59,12 @@ class Engine:
         path: str = "auto",
         segments: Segments = WHOLE,
     ) -> list[MicroRun]:
-        """Run a batch forwards; results come in the order of the samples. What is recorded, runs all steps at once."""
-        segments = WHOLE if record else segments
+        """Run a batch forwards; results come in the order of the samples. Recorded traces need all steps at once."""
+        segments = WHOLE if record & {"spikes", "membrane"} else segments
         length = segments.length(batch.steps)
         size = self._size(segments.resident(batch.steps), back=False)
         plan = self._plan(self.layers, batch)
-        with_steps = with_steps or "membrane" in record
+        with_steps, by_step = with_steps or "membrane" in record, "step_counts" in record
         fan_out = fan_outs(self.layers)
 
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> MicroRun:
@@ -71,11 +72,12 @@ class Engine:
             network_input = batch.signal(start, stop, micro.workspace)
             signal = network_input if stem is None else Analog(stem[start:stop, None])
             if length < batch.steps and plan.over_time:
-                run = SegmentedRun(plan, network_input, signal, micro, length, with_steps=with_steps)
-                return MicroRun(run.logits, run.step_logits, run.counts, {}, {}, None)
+                run = SegmentedRun(plan, network_input, signal, micro, length, with_steps=with_steps, by_step=by_step)
+                return MicroRun(run.logits, run.step_logits, run.counts, run.step_counts, {}, {}, None)
             result = forward(plan, signal, micro, with_steps=with_steps)
             counts = count(plan, network_input, result.inputs, micro)
-            return self._keep(micro, network_input, result, counts, record)
+            step_counts = count_steps(plan, network_input, result.inputs, micro) if by_step else None
+            return self._keep(micro, network_input, result, counts, step_counts, record)
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
@@ -87,6 +89,7 @@ class Engine:
         network_input: Signal,
         result: Forward,
         counts: RunCounts,
+        step_counts: list[StepCounts] | None,
         record: frozenset[str],
     ) -> MicroRun:
         events: dict[int, Events] = {}
@@ -103,7 +106,9 @@ class Engine:
                 if layer.fires or layer.name in ("li", "relu"):
                     trace = micro.saved[layer.index][0]
                     membrane[layer.index] = trace.reshape(*trace.shape[:2], *layer.out_shape).copy()
-        return MicroRun(result.logits, result.step_logits, counts, events, membrane, inputs)
+        # Step logits may lie in a buffer of the worker's, which its next micro-batch overwrites.
+        step_logits = None if result.step_logits is None else result.step_logits.copy()
+        return MicroRun(result.logits, step_logits, counts, step_counts, events, membrane, inputs)
 
     def loss_and_gradients(
         self,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from snnsim.energy import LayerCost, load_profile
 from snnsim.layers.base import FloatArray, SampleKeys
 from snnsim.losses import Loss, Targets
 from snnsim.network import Network
+from snnsim.results import BatchRun
 from snnsim.spec import EncoderChoice, Segments
 from snnsim.tables import LAYER_COLUMNS, LayerFacts, html_table, in_one_line, layer_rows, text_table
 
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 # Samples that are encoded at a time; changes no result.
 BATCH = 256
+
+
+class Observer(Protocol):
+    """Is shown every batch of an evaluation, with step logits and step counts, and the batch's targets."""
+
+    def __call__(self, run: BatchRun, targets: Targets) -> None:
+        """Take note of a batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +219,7 @@ def evaluate(
     seed: int,
     threads: int | None = None,
     segments: Segments | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Evaluation:
     """Run a network on samples and count.
 
@@ -224,6 +233,8 @@ def evaluate(
         Keys a random encoder, with the samples' numbers, in a stream of its own.
     segments
         How many steps are in memory at once; all by default.
+    observers
+        See every batch; they change no bit of the result.
     """
     layers = [dict.fromkeys(COUNTERS, 0) for _ in network.layers]
     input_events = 0
@@ -235,8 +246,14 @@ def evaluate(
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, scale, rows, seed)
         result = network.evaluate_batch(
-            batch, threads=threads, with_steps=loss.per_step, segments=segments or Segments()
+            batch,
+            threads=threads,
+            record=("step_counts",) if observers else (),
+            with_steps=loss.per_step or bool(observers),
+            segments=segments or Segments(),
         )
+        for observe in observers:
+            observe(result, samples.y[rows])
         steps = result.steps
         by_step = None if result.step_logits is None else np.moveaxis(result.step_logits, 0, 1)
         z = by_step if loss.per_step and by_step is not None else result.logits

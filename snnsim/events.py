@@ -83,6 +83,11 @@ class Events:
         ends = self.indptr[:: self.num_steps]
         return ends[1:] - ends[:-1]
 
+    def by_step(self, amounts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Add up an amount of each event [events] by step and sample, int64 [T, B]."""
+        sums = np.concatenate([[0], np.cumsum(amounts)])
+        return np.diff(sums[self.indptr]).reshape(self.batch, self.num_steps).T
+
     def samples(self, start: int, stop: int) -> "Events":
         """Return the samples ``start`` to ``stop`` (a view of the same events)."""
         indptr = self.indptr[start * self.num_steps : stop * self.num_steps + 1]

@@ -1,28 +1,21 @@
 """A run: configuration, data, training, test, and the run directory with all of it."""
 
-import csv
-import io
 import json
-import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from snnsim import __version__, datasets
-from snnsim.accounting import COUNTERS
+from snnsim import datasets
+from snnsim.by_step import ByStep
 from snnsim.config import Config, LoadedConfig, dump_yaml
 from snnsim.datasets import Dataset
 from snnsim.distillation import make_distillation
 from snnsim.encoders import encoded_shape, encoded_steps
 from snnsim.energy import load_profile
 from snnsim.errors import InputError, KeyPath, RunInterrupted, key_name
-from snnsim.evaluation import Evaluation, evaluate
+from snnsim.evaluation import evaluate
 from snnsim.execution import thread_count
 from snnsim.files import write_text
 from snnsim.losses import make_loss
@@ -30,13 +23,13 @@ from snnsim.memory import require_memory
 from snnsim.model_file import write_model
 from snnsim.network import Network
 from snnsim.progress import Progress, Silent
-from snnsim.recorded import binning, data_notes, data_summary, settle_steps
+from snnsim.recorded import binning, data_notes, settle_steps
 from snnsim.run_directory import Logged, RunDirectory
+from snnsim.summary import accounting_csv, run_summary, table_csv
 from snnsim.teachers import Teacher, require_features, stored_logits, trained_teacher
 from snnsim.training.checkpoint import read_checkpoint
-from snnsim.training.trainer import Trainer, Training
+from snnsim.training.trainer import Trainer
 
-FORMAT = 1
 METRICS = (
     "epoch",
     "train_loss",
@@ -255,7 +248,7 @@ def _train_and_test(
         folder=folder.checkpoints,
         threads=threads,
         progress=progress,
-        on_epoch=lambda rows: write_text(folder.path / "metrics.csv", _csv(_metrics(dataset), rows)),
+        on_epoch=lambda rows: write_text(folder.path / "metrics.csv", table_csv(_metrics(dataset), rows)),
         shift=config.data.augment.shift,
         distill=config.distill,
         teacher=teacher,
@@ -267,23 +260,28 @@ def _train_and_test(
     if checkpoint is not None:
         progress.note(f"going on after epoch {checkpoint.epoch}")
     trained = trainer.train(checkpoint)
+    loss = make_loss(config.train.loss)
+    by_step = ByStep(network, loss)
     result = evaluate(
         network,
         dataset.test,
         scale=dataset.scale,
         encoder=config.encoder,
-        loss=make_loss(config.train.loss),
+        loss=loss,
         seed=config.seed,
         threads=threads,
         segments=config.train,
+        observers=[by_step],
     )
     write_text(folder.path / "accounting.csv", accounting_csv(network, result))
     write_model(folder.path / "model.npz", network.stored(_settings(config)))
+    steps = by_step.rows()
+    write_text(folder.path / "steps.csv", table_csv(tuple(steps[0]), steps))
     from snnsim.figures import draw_figures
-    from snnsim.report import write_report
+    from snnsim.reports import write_report
 
-    draw_figures(folder.figures, prepared.network, dataset, config, trained.history, result, threads)
-    summary = _summary(prepared, filename, trained, result, teacher)
+    draw_figures(folder.figures, network, dataset, config, trained.history, steps, result, threads)
+    summary = run_summary(config, dataset, network, filename, trained, result, teacher)
     write_text(folder.path / "summary.json", json.dumps(summary, indent=2) + "\n")
     reached = f"loss {result.loss:.4g}" if result.accuracy is None else f"accuracy {result.accuracy:.2%}"
     progress.record(f"test {reached}")
@@ -314,75 +312,3 @@ def _settings(config: Config) -> dict[str, Any]:
     settings = {key: resolved[key] for key in ("seed", "data", "encoder", "energy")}
     kept = ("loss", "recompute_every", "truncate_every")
     return settings | {"train": {key: resolved["train"][key] for key in kept if key in resolved["train"]}}
-
-
-def _summary(
-    prepared: Prepared, filename: str, trained: Training, result: Evaluation, teacher: Teacher | None
-) -> dict[str, Any]:
-    config, dataset, network = prepared.config, prepared.dataset, prepared.network
-    seen = len(dataset.train) * config.train.epochs
-    return {
-        "format": FORMAT,
-        "snnsim": __version__,
-        "seed": config.seed,
-        "config": filename,
-        "data": data_summary(dataset, config.encoder),
-        "model": {
-            "parameters": sum(array.size for array in network.parameters.values()),
-            "layers": [
-                {
-                    "index": layer.index,
-                    "layer": layer.name,
-                    "in_shape": list(layer.in_shape),
-                    "out_shape": list(layer.out_shape),
-                    "parameters": sum(array.size for array in layer.parameters.values()),
-                }
-                for layer in network.layers
-            ],
-        },
-        "test": result.summary(),
-        "energy": {
-            "profile": config.energy.profile,
-            "joules_per_sample": result.joules_per_sample(config.energy.profile),
-            "estimate": True,
-        },
-        "teacher": None if teacher is None else {"accuracy": teacher.accuracy},
-        "distill": None if config.distill is None else config.distill.resolved(),
-        "train": {
-            "epochs": config.train.epochs,
-            "seconds": round(trained.seconds, 3),
-            "samples_per_second": round(seen / trained.seconds, 1),
-        },
-        "environment": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "numba": version("numba"),
-            "platform": platform.platform(),
-            "command": " ".join(["snnsim", *sys.argv[1:]]),
-        },
-    }
-
-
-def accounting_csv(network: Network, result: Evaluation) -> str:
-    """Return one row per layer with the totals of every counter, and the input's events in a row of their own."""
-    empty = dict.fromkeys(COUNTERS, 0)
-    rows: list[dict[str, Any]] = [
-        {"index": "input", "layer": "input", "out_shape": _shape(network.input_shape)}
-        | empty
-        | {"spikes": result.input_events}
-    ]
-    for layer, counts in zip(network.layers, result.layers, strict=True):
-        rows.append({"index": layer.index, "layer": layer.name, "out_shape": _shape(layer.out_shape)} | counts)
-    return _csv(("index", "layer", "out_shape", *COUNTERS), rows)
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

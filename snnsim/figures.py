@@ -20,6 +20,7 @@ from snnsim.plots import (
     save,
     spike_raster,
 )
+from snnsim.reports.plots import number_of_steps
 from snnsim.results import BatchRun
 
 # Test samples over which firing rates are averaged for the histogram.
@@ -33,11 +34,15 @@ def draw_figures(
     dataset: Dataset,
     config: Config,
     rows: list[dict[str, Any]],
+    steps: list[dict[str, Any]],
     result: Evaluation,
     threads: int | None,
 ) -> None:
-    """Draw every figure of a run into ``folder`` as PNG."""
+    """Draw every figure of a run into ``folder`` as PNG; ``rows`` are its epochs, ``steps`` its numbers of steps."""
     save(learning_curves(rows), folder / "learning-curves.png")
+    if len(steps) > 1:
+        by_steps = number_of_steps([("", steps)], regression=result.accuracy is None)
+        save(by_steps, folder / "number-of-steps.png")
     if result.confusion is None:
         save(outputs_against_targets(dataset.test.y, result.logits), folder / "predicted-against-true.png")
     else:

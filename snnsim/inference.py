@@ -19,6 +19,7 @@ from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
 from snnsim.model_file import StoredModel, read_model
 from snnsim.network import Network
+from snnsim.neurobench import NeuroBench
 from snnsim.passes import fan_outs
 from snnsim.recorded import binning, data_notes, settle_steps
 from snnsim.spec import EncoderChoice
@@ -110,6 +111,7 @@ def evaluate_model(
     limit: int | None = None,
     data_dir: Path | None = None,
     threads: int | None = None,
+    neurobench: bool = False,
     warn: Warn = _unheard,
 ) -> dict[str, dict[str, Any]]:
     """Test a trained model.
@@ -124,13 +126,15 @@ def evaluate_model(
         A set's name, or a file or folder of which all is tested; by default the test set of the run.
     limit
         Test the first so many samples only.
+    neurobench
+        Count by NeuroBench's definitions too.
     warn
         Is told of recordings that were skipped and events that were dropped.
 
     Returns
     -------
     dict
-        ``{"test": {...}}`` with the fields of ``summary.json``.
+        ``{"test": {...}}`` with the fields of ``summary.json``, and ``neurobench`` where it was asked for.
     """
     network, config = _with_overrides(where, overrides, data)
     skipped: tuple[str, ...]
@@ -149,6 +153,7 @@ def evaluate_model(
     _check_shape(encoder, samples, network)
     for note in data_notes(skipped, [samples], encoder):
         warn(note)
+    view = NeuroBench(network) if neurobench else None
     result = evaluate(
         network,
         samples,
@@ -158,8 +163,9 @@ def evaluate_model(
         seed=config.seed,
         threads=threads,
         segments=config.train,
+        observers=[] if view is None else [view],
     )
-    return {"test": result.summary()}
+    return {"test": result.summary()} | ({} if view is None else {"neurobench": view.figures().summary()})
 
 
 def predict_model(

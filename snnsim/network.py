@@ -26,7 +26,7 @@ from snnsim.results import BatchRun, BatchStep, join
 from snnsim.segments import kept_values
 from snnsim.spec import LayerChoice, RegularizerChoice, Segments, TaughtLossChoice, parse, parse_network
 
-RECORDABLE = frozenset({"spikes", "membrane"})
+RECORDABLE = frozenset({"spikes", "membrane", "step_counts"})
 PATHS = ("auto", "events", "dense")
 
 
@@ -123,7 +123,7 @@ class Network:
             (0 and 1: binary, other values: graded). With ``"direct"``: analog values that are the same at every
             step, [T, B, ...], or [1, B, ...] with ``num_steps``.
         record
-            Any of ``"spikes"`` and ``"membrane"``; changes no bit of the result.
+            Any of ``"spikes"``, ``"membrane"`` and ``"step_counts"``; changes no bit of the result.
         threads
             Workers; one per core by default. Changes no bit of the result.
         path
@@ -137,7 +137,7 @@ class Network:
         """
         recorded = frozenset([record] if isinstance(record, str) else record)
         if not recorded <= RECORDABLE:
-            raise InputError(f"record: knows 'spikes' and 'membrane' (got {sorted(recorded - RECORDABLE)})")
+            raise InputError(f"record: knows {', '.join(sorted(RECORDABLE))} (got {sorted(recorded - RECORDABLE)})")
         if path not in PATHS:
             raise InputError(f"path: must be one of {', '.join(PATHS)} (got {path!r})")
         batch = self._input(x, input_coding, num_steps, None)

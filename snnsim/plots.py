@@ -55,21 +55,21 @@ def learning_curves(rows: Sequence[Mapping[str, Any]]) -> Figure:
     reached = figure.add_subplot(grid[:, 0])
     spikes = figure.add_subplot(grid[0, 1])
     synops = figure.add_subplot(grid[1, 1], sharex=spikes)
-    epochs = _column(rows, "epoch")
+    epochs = column(rows, "epoch")
     what = "loss" if any("valid_loss" in row for row in rows) else "accuracy"
-    _curve(reached, epochs, _column(rows, f"train_{what}"), style.ORANGE, "training")
-    _curve(reached, epochs, _column(rows, f"valid_{what}"), style.BLUE, "validation")
+    _curve(reached, epochs, column(rows, f"train_{what}"), style.ORANGE, "training")
+    _curve(reached, epochs, column(rows, f"valid_{what}"), style.BLUE, "validation")
     reached.set(title=what.capitalize(), xlabel="epoch")
     if what == "accuracy":
         reached.yaxis.set_major_formatter(style.PERCENT)
     reached.legend(loc="lower right" if what == "accuracy" else "upper right")
-    _curve(spikes, epochs, _column(rows, "spikes_per_sample"), style.GREEN)
+    _curve(spikes, epochs, column(rows, "spikes_per_sample"), style.GREEN)
     spikes.set_title("Spikes per sample")
     spikes.tick_params(labelbottom=False)
-    _curve(synops, epochs, _column(rows, "synops_per_sample"), style.PURPLE)
+    _curve(synops, epochs, column(rows, "synops_per_sample"), style.PURPLE)
     synops.set(title="Synaptic operations per sample", xlabel="epoch")
     for axes, key in ((spikes, "spikes_per_sample"), (synops, "synops_per_sample")):
-        axes.set_ylim(0, 1.15 * np.nanmax([0, *_column(rows, key)]) or 1)
+        axes.set_ylim(0, 1.15 * np.nanmax([0, *column(rows, key)]) or 1)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_locator(MaxNLocator(4))
     for axes in (reached, spikes, synops):
@@ -248,8 +248,8 @@ def as_matrix(values: ArrayLike) -> Values:
     return array.reshape(len(array), -1)
 
 
-def _column(rows: Sequence[Mapping[str, Any]], key: str) -> Values:
-    """Read one column of ``metrics.csv``; what is missing becomes NaN."""
+def column(rows: Sequence[Mapping[str, Any]], key: str) -> Values:
+    """Read one column of a table of numbers or their texts, ``metrics.csv``; what is missing becomes NaN."""
     cells = (row.get(key) for row in rows)
     return np.array([math.nan if cell in (None, "") else float(cell) for cell in cells], np.float64)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import RunCounts
+from snnsim.accounting import RunCounts, StepCounts
 from snnsim.errors import InputError
 from snnsim.events import Events
 from snnsim.tables import LAYER_COLUMNS, LayerFacts, html_table, layer_rows, text_table
@@ -44,6 +44,7 @@ class MicroRun:
     logits: FloatArray
     step_logits: FloatArray | None
     counts: RunCounts
+    step_counts: Sequence[StepCounts] | None
     events: Mapping[int, Events]
     membrane: Mapping[int, FloatArray]
     inputs: Events | None
@@ -60,6 +61,8 @@ class BatchRun:
         The readout at every step; of a firing readout, its spikes. `Network.run` always gives them.
     counts : RunCounts
         ``counts[i].synops_effective`` and the other exact counters, int64 [B] each.
+    step_counts : list of StepCounts or None
+        ``step_counts[i].synops``, int64 [T, B], and what else layer i did at every step, where that was recorded.
     events : mapping
         Firing layer's index to its `Events`, where spikes were recorded.
     membrane : mapping
@@ -75,6 +78,7 @@ class BatchRun:
     logits: FloatArray
     step_logits: FloatArray | None
     counts: RunCounts
+    step_counts: Sequence[StepCounts] | None
     events: Mapping[int, Events]
     membrane: Mapping[int, FloatArray]
     inputs: Events | None
@@ -136,10 +140,12 @@ def join(parts: Sequence[MicroRun], steps: int, layers: Sequence[LayerFacts]) ->
     first = parts[0]
     step_logits = [part.step_logits for part in parts if part.step_logits is not None]
     inputs = [part.inputs for part in parts if part.inputs is not None]
+    step_counts = [part.step_counts for part in parts if part.step_counts is not None]
     return BatchRun(
         logits=np.concatenate([part.logits for part in parts]),
         step_logits=_time_first(step_logits, steps) if step_logits else None,
         counts=RunCounts.join([part.counts for part in parts]),
+        step_counts=[StepCounts.join(of, axis=1) for of in zip(*step_counts, strict=True)] if step_counts else None,
         events={index: Events.join([part.events[index] for part in parts]) for index in first.events},
         membrane={index: _time_first([part.membrane[index] for part in parts], steps) for index in first.membrane},
         inputs=Events.join(inputs) if inputs else None,

@@ -4,9 +4,8 @@ import time
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-from snnsim.config import Config, load
+from snnsim.config import Config, flatten, load
 from snnsim.errors import InputError
 from snnsim.files import write_text
 from snnsim.progress import Progress, epoch_line
@@ -61,8 +60,8 @@ class RunDirectory:
         if not self.config.exists():
             self.require_unused()
             return
-        stored = _flat(load(str(self.config)).config.resolved())
-        wanted = _flat(config.resolved())
+        stored = flatten(load(str(self.config)).config.resolved())
+        wanted = flatten(config.resolved())
         differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
         if differing:
             shown = ", ".join(
@@ -92,20 +91,6 @@ class RunDirectory:
 def _in_use(entry: Path) -> bool:
     """Say whether a folder's entry is more than what is left of a run that died while it wrote its configuration."""
     return not fnmatch(entry.name, ".config.yaml.*.part")
-
-
-def _flat(value: Any, at: str = "") -> dict[str, Any]:
-    """Return a nested configuration as dotted keys."""
-    if isinstance(value, Mapping) and value:
-        items = [(f"{at}.{key}" if at else str(key), item) for key, item in value.items()]
-    elif isinstance(value, list) and value:
-        items = [(f"{at}.{index}", item) for index, item in enumerate(value)]
-    else:
-        return {at: value}
-    flat: dict[str, Any] = {}
-    for key, item in items:
-        flat |= _flat(item, key)
-    return flat
 
 
 class Logged:

@@ -12,7 +12,7 @@ from snnsim.experiment import run_experiment
 from snnsim.network import Network
 from snnsim.notebook import chosen_progress
 from snnsim.progress import Progress
-from snnsim.report import read_run as read_stored
+from snnsim.reports.runs import read_run as read_stored
 from snnsim.tables import LAYER_COLUMNS, LayerFacts, html_table, in_one_line, layer_rows, text_table
 
 if TYPE_CHECKING:

@@ -17,12 +17,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import InputCounts, LayerCounts, RunCounts, sum_of
+from snnsim.accounting import InputCounts, LayerCounts, RunCounts, StepCounts, sum_of
 from snnsim.events import Events
 from snnsim.kernels import codes
 from snnsim.layers.base import Affine, FloatArray, Layer, MicroBatch, Signal, constant
 from snnsim.layers.readout import step_logits
-from snnsim.passes import Plan, add_neuron_spikes, backward, count, readout_gradient, run_layers, spikes_of
+from snnsim.passes import (
+    Plan,
+    add_neuron_spikes,
+    backward,
+    count,
+    count_steps,
+    readout_gradient,
+    run_layers,
+    spikes_of,
+)
 
 Carried = dict[int, FloatArray]
 
@@ -108,20 +117,37 @@ class _Segmented:
 
 
 class SegmentedRun(_Segmented):
-    """A forward pass of one micro-batch in segments; ``counts`` are its counters over all of them."""
+    """A forward pass of one micro-batch in segments.
+
+    ``counts`` are its counters over all of them, ``step_counts`` those of every step where ``by_step`` asks for them.
+    """
 
     def __init__(
-        self, plan: Plan, network_input: Signal, signal: Signal, micro: MicroBatch, every: int, *, with_steps: bool
+        self,
+        plan: Plan,
+        network_input: Signal,
+        signal: Signal,
+        micro: MicroBatch,
+        every: int,
+        *,
+        with_steps: bool,
+        by_step: bool,
     ) -> None:
         super().__init__(plan, signal, micro, every)
         self._network_input = network_input
         self._parts: list[RunCounts] = []
+        self._step_parts: list[list[StepCounts]] | None = [] if by_step else None
         self.logits, self.step_logits = self._forward(with_steps=with_steps)
         self.counts = self._total()
+        self.step_counts: list[StepCounts] | None = None
+        if self._step_parts is not None:
+            self.step_counts = [StepCounts.join(parts, axis=0) for parts in zip(*self._step_parts, strict=True)]
 
     def _ran(self, inputs: Mapping[int, Signal]) -> None:
         network_input = self._network_input if self._plan.begin else inputs[0]
         self._parts.append(count(self._plan, network_input, inputs, self._part))
+        if self._step_parts is not None:
+            self._step_parts.append(count_steps(self._plan, network_input, inputs, self._part))
 
     def _total(self) -> RunCounts:
         layers: list[LayerCounts] = []

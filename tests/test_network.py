@@ -179,7 +179,7 @@ BAD_INPUT: dict[str, tuple[Any, dict[str, Any], str]] = {
     "other steps": (ones(3, 2, 5), {"num_steps": 4}, r"num_steps: the events have 3 steps \(got 4\)"),
     "other steps, direct": (ones(3, 2, 5), {"num_steps": 4, "input_coding": "direct"}, r"num_steps: x has 3"),
     "zero steps": (ones(1, 2, 5), {"num_steps": 0, "input_coding": "direct"}, "num_steps"),
-    "record": (ones(3, 2, 5), {"record": ["spike"]}, "record: knows 'spikes' and 'membrane' .got ..spike"),
+    "record": (ones(3, 2, 5), {"record": ["spike"]}, "record: knows membrane, spikes, step_counts .got ..spike"),
     "path": (ones(3, 2, 5), {"path": "sparse"}, "path: must be one of auto, events, dense"),
     "threads": (ones(3, 2, 5), {"threads": 0}, "threads: must be at least 1"),
 }

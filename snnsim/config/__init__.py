@@ -2,6 +2,8 @@
 
 from snnsim.config.loading import LoadedConfig, config_names, find_config, from_mapping, load
 from snnsim.config.reader import dump as dump_yaml
+from snnsim.config.reader import flatten
+from snnsim.config.reader import read as read_yaml
 from snnsim.config.schema import DATASET_NAMES, Config, DataSpec, EnergySpec, TrainSpec, json_schema
 
 __all__ = [
@@ -14,7 +16,9 @@ __all__ = [
     "config_names",
     "dump_yaml",
     "find_config",
+    "flatten",
     "from_mapping",
     "json_schema",
     "load",
+    "read_yaml",
 ]

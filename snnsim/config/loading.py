@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from snnsim.config.overrides import Override, apply
 from snnsim.config.reader import Document, Place, read
 from snnsim.config.schema import Config
-from snnsim.config.sources import find, ready_names, text_of
+from snnsim.config.sources import find, text_of
 from snnsim.errors import ConfigError, InputError, key_name
+from snnsim.ready import ready_names
 from snnsim.spec import Fault, faults, show
 
 

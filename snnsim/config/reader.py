@@ -199,6 +199,20 @@ def dump(data: Mapping[str, Any]) -> str:
     return text
 
 
+def flatten(value: Any, at: str = "") -> dict[str, Any]:
+    """Return nested plain data as dotted keys, ``network.0.dense.out``; empty maps and lists are values."""
+    if isinstance(value, Mapping) and value:
+        items = [(f"{at}.{key}" if at else str(key), item) for key, item in value.items()]
+    elif isinstance(value, list) and value:
+        items = [(f"{at}.{index}", item) for index, item in enumerate(value)]
+    else:
+        return {at: value}
+    flat: dict[str, Any] = {}
+    for key, item in items:
+        flat |= flatten(item, key)
+    return flat
+
+
 def _problem(error: yaml.MarkedYAMLError) -> str:
     problem = (error.problem or "cannot be read").replace("'<stream end>'", "the end of the file")
     return f"{error.context} {problem}" if error.context and problem.startswith("but ") else problem

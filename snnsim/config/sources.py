@@ -1,18 +1,13 @@
 """Files that ship with snnsim by name, and files of the user's own: finding them and reading their text."""
 
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from snnsim.errors import ConfigError
+from snnsim.ready import ready_files, ready_names
 from snnsim.spec import nearest, show
 
 MAX_BYTES = 16 * 2**20
-
-
-def ready_names(folder: str = "") -> list[str]:
-    """Return the names of the files that ship in ``models/`` or a folder of it, without endings, sorted."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in _ready(folder) if entry.name.endswith(".yaml"))
 
 
 def find(name_or_path: str, noun: str = "configuration", folder: str = "") -> Traversable:
@@ -23,7 +18,7 @@ def find(name_or_path: str, noun: str = "configuration", folder: str = "") -> Tr
     ConfigError
         There is neither; says what was probably meant.
     """
-    for entry in _ready(folder):
+    for entry in ready_files(folder):
         if entry.name == f"{name_or_path}.yaml":
             return entry
     path = Path(name_or_path)
@@ -69,8 +64,3 @@ def text_of(source: Traversable, shown: str) -> str:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def _ready(folder: str) -> list[Traversable]:
-    models = resources.files("snnsim.models")
-    return list((models / folder if folder else models).iterdir())

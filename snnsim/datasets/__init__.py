@@ -20,6 +20,7 @@ from snnsim.datasets.loading import known_sizes as known_sizes
 from snnsim.datasets.loading import load as load
 from snnsim.datasets.locate import info as info
 from snnsim.datasets.locate import list_datasets as list_datasets
+from snnsim.datasets.locate import places as places
 from snnsim.datasets.recordings import Binning as Binning
 from snnsim.datasets.recordings import Recordings as Recordings
 from snnsim.datasets.samples import Dataset as Dataset

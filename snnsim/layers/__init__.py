@@ -27,6 +27,7 @@ __all__ = [
     "Layer",
     "LeakyIntegrators",
     "MaxPool2d",
+    "Relu",
     "Shape",
     "SumPool2d",
     "build_layers",

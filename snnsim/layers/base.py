@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import LayerCounts
+from snnsim.accounting import LayerCounts, StepCounts
 from snnsim.events import Events
 from snnsim.kernels import propagate
 from snnsim.memory import aligned_zeros
@@ -213,6 +213,10 @@ class Layer(ABC):
         """Count one forward pass: ``signal`` went in, ``output`` came out."""
         return LayerCounts.zeros(samples_of(signal))
 
+    def count_steps(self, signal: Signal, output: Signal, micro: MicroBatch) -> StepCounts:
+        """Count one forward pass step by step."""
+        return StepCounts.zeros(micro.steps, samples_of(signal))
+
     def prepare(self, buckets: int) -> None:  # noqa: B027 - most layers have nothing to prepare
         """Get ready for a batch: parameters may have changed since the last one.
 
@@ -297,6 +301,20 @@ class Affine(Layer):
         counts.macs_dense += micro.steps * int(fan_out[:, 0].sum())
         if "bias" in self.parameters:
             counts.bias_adds += micro.steps * self.size
+        return counts
+
+    def count_steps(self, signal: Signal, output: Signal, micro: MicroBatch) -> StepCounts:
+        """Count the synapses of nonzero weight that are reached at every step, and look at the values."""
+        counts = StepCounts.zeros(micro.steps, samples_of(signal))
+        effective = micro.fan_out[self.index][:, 1]
+        if isinstance(signal, Events):
+            counts.synops[...] = signal.by_step(effective[signal.indices])
+            if signal.values is not None:
+                counts.plain[...] = signal.by_step((np.abs(signal.values) != 1).astype(np.int64)) == 0
+        else:
+            values = signal.values.reshape(*signal.values.shape[:2], self.fan_in)
+            counts.synops[...] = ((values != 0).astype(np.int64) @ effective).T
+            counts.plain[...] = ((values == 0) | (np.abs(values) == 1)).all(axis=2).T
         return counts
 
 

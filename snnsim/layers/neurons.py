@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnsim import surrogates
-from snnsim.accounting import LayerCounts
+from snnsim.accounting import LayerCounts, StepCounts
 from snnsim.events import Events
 from snnsim.kernels import codes, neurons, neurons_back, propagate, vectors
 from snnsim.layers.base import (
@@ -302,6 +302,16 @@ class FiringNeurons(Layer):
             counts.acs = reached[:, 1]
             counts.undelivered = output.per_sample - late.per_sample
             counts.macs_dense += micro.steps * self.size**2
+        return counts
+
+    def count_steps(self, signal: Signal, output: Signal, micro: MicroBatch) -> StepCounts:
+        """Count spikes, and what recurrent weights deliver, at every step."""
+        assert isinstance(output, Events)
+        counts = StepCounts.zeros(micro.steps, output.batch)
+        counts.active[...] = output.by_step(np.ones(output.indices.size, np.int64))
+        if self.firing.recurrent:
+            late = self._delivered_late(output, micro)
+            counts.synops[...] = late.by_step(micro.fan_out[self.index][late.indices, 1])
         return counts
 
     def recurrent_fan_out(self) -> NDArray[np.int64]:

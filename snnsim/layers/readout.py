@@ -104,6 +104,17 @@ class StepReadout:
         total: FloatArray = z.sum(axis=1)
         return total / np.float32(z.shape[1]) if self.kind == "mean" else total
 
+    def logits_by_step(self, z: FloatArray) -> FloatArray:
+        """Return what the logits would be if each step were the last, [M, T, K]."""
+        if self.kind == "last":
+            return z
+        if self.kind == "max":
+            return np.asarray(np.maximum.accumulate(z, axis=1))
+        totals: FloatArray = np.cumsum(z, axis=1, dtype=np.float32)
+        if self.kind == "mean":
+            totals /= np.arange(1, z.shape[1] + 1, dtype=np.float32)[:, None]
+        return totals
+
     def backward(self, z: FloatArray, gradient: FloatArray) -> FloatArray:
         """Return the gradient of ``Z`` [M, T, K] for that of the logits [M, K]; equal maxima: the first has it."""
         result = np.zeros_like(z)

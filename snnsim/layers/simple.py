@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from snnsim.accounting import StepCounts
 from snnsim.events import Events
 from snnsim.kernels import random as keyed
 from snnsim.layers.base import (
@@ -67,6 +68,13 @@ class Relu(Layer):
         current, _ = micro.saved[self.index]
         values = (gradient.over_constant() if current.shape[1] == 1 else gradient.over_steps()).values
         return Gradient(values * (current > 0))
+
+    def count_steps(self, signal: Signal, output: Signal, micro: MicroBatch) -> StepCounts:
+        """Count the outputs other than zero at every step."""
+        counts = StepCounts.zeros(micro.steps, samples_of(signal))
+        assert isinstance(output, Analog)
+        counts.active[...] = np.count_nonzero(output.values, axis=2).T
+        return counts
 
 
 class Dropout(Layer):

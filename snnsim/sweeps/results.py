@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from snnsim.errors import InputError
+from snnsim.pareto import pareto_front
 from snnsim.run_directory import RunDirectory
 from snnsim.sweeps.language import Sweep
 from snnsim.sweeps.trials import Setting, Trial
@@ -175,11 +176,9 @@ class Comparison:
 
     def front(self, cost: str) -> list[SettingResult]:
         """Return the settings that no other beats in mean test accuracy and mean cost, by rising cost."""
-        front: list[SettingResult] = []
-        for result in sorted(self.results, key=lambda k: (k.mean(cost).mean, -k.mean("accuracy").mean)):
-            if not front or result.mean("accuracy").mean > front[-1].mean("accuracy").mean:
-                front.append(result)
-        return front
+        costs = [result.mean(cost).mean for result in self.results]
+        scores = [result.mean("accuracy").mean for result in self.results]
+        return [self.results[place] for place in pareto_front(costs, scores)]
 
     def csv(self) -> str:
         """Return one row a run."""

@@ -11,7 +11,20 @@ import pytest
 
 from snnsim.errors import ConfigError, DataError, DivergedError, InputError
 
-COMMANDS = ["data", "describe", "eval", "new", "predict", "run", "schema", "sweep", "validate"]
+COMMANDS = [
+    "completion",
+    "data",
+    "describe",
+    "doctor",
+    "eval",
+    "new",
+    "predict",
+    "report",
+    "run",
+    "schema",
+    "sweep",
+    "validate",
+]
 HEAVY = ["numba", "numpy", "scipy", "matplotlib", "pydantic", "yaml", "rich", "jinja2"]
 
 
@@ -63,11 +76,11 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_version_names_what_results_depend_on(snnsim: Any) -> None:
-    """The versions of snnsim, Python, NumPy and Numba."""
+    """The versions of snnsim, Python, NumPy and Numba, and the processor."""
     result = snnsim("--version")
 
     assert result.returncode == 0
-    assert re.fullmatch(r"snnsim \S+ \(Python \S+, NumPy \S+, Numba \S+\)\n", result.stdout)
+    assert re.fullmatch(r"snnsim \S+ \(Python \S+, NumPy \S+, Numba \S+; \S.*\)\n", result.stdout)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from snnsim.config.sources import ready_names
 from snnsim.errors import ConfigError, InputError
+from snnsim.ready import ready_names
 from snnsim.sweeps import load_sweep
 from snnsim.sweeps.trials import Setting, plan
 

@@ -1,125 +1,28 @@
-"""The HTML report, from run directories as they are, incomplete and damaged."""
+"""The report of a run is self-contained, says what the run directory says, and names what is damaged."""
 
-import csv
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from snnsim import answer_plots, plots
+from reports.made import NARROW, SAMPLES, SPIKES, STEPS, make_run, picture, read, summary
 from snnsim.errors import InputError
-from snnsim.report import COLUMNS, energy_rows, read_run, write_report
-
-SAMPLES, STEPS, SPIKES = 360, 20, 123_456
-NARROW = "\u202f"
-
-
-def accounting() -> list[dict[str, Any]]:
-    """Make counts of 64-128-10 under direct coding, half of the pixels nonzero."""
-
-    def row(index: int | str, layer: str, shape: str, **counts: int) -> dict[str, Any]:
-        return {"index": index, "layer": layer, "out_shape": shape} | dict.fromkeys(COLUMNS, 0) | counts
-
-    products = SAMPLES * 32 * 128
-    first = {"synops_structural": STEPS * products, "synops_effective": STEPS * products}
-    first |= {"macs": STEPS * products, "macs_once": products, "macs_dense": SAMPLES * STEPS * 64 * 128}
-    last = {"synops_structural": 10 * SPIKES, "synops_effective": 10 * SPIKES, "acs": 10 * SPIKES}
-    last |= {"macs_dense": SAMPLES * STEPS * 1280, "bias_adds": SAMPLES * STEPS * 10}
-    return [
-        row("input", "input", "1x8x8"),
-        row(0, "dense", "128", bias_adds=SAMPLES * STEPS * 128, **first),
-        row(1, "lif", "128", spikes=SPIKES, neuron_updates=SAMPLES * STEPS * 128, resets=SPIKES),
-        row(2, "dense", "10", **last),
-        row(3, "li", "10", neuron_updates=SAMPLES * STEPS * 10),
-    ]
-
-
-def summary() -> dict[str, Any]:
-    totals = {key: sum(row[key] for row in accounting()) for key in COLUMNS}
-    synops = totals["acs"] + totals["macs"]
-    joules = (0.9 * totals["acs"] + 4.6 * totals["macs"]) * 1e-12 / SAMPLES
-    layers = [{"index": index, "parameters": size} for index, size in enumerate((8320, 0, 1290, 0))]
-    return {
-        "format": 1,
-        "snnsim": "0.1.0",
-        "seed": 7,
-        "config": "digits.yaml",
-        "data": {"name": "digits", "train": 1437, "test": SAMPLES},
-        "model": {"parameters": 9610, "layers": layers},
-        "test": {
-            "accuracy": 0.975,
-            "samples": SAMPLES,
-            "num_steps": STEPS,
-            "spikes_per_sample": SPIKES / SAMPLES,
-            "synops_per_sample": synops / SAMPLES,
-        },
-        "energy": {"profile": "horowitz-45nm-fp32", "joules_per_sample": joules, "estimate": True},
-        "train": {"epochs": 2, "seconds": 12.3, "samples_per_second": 1168.0},
-        "environment": {"python": "3.11.9", "numpy": "2.4.1", "command": "snnsim run digits"},
-    }
-
-
-@pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("picture") / "figure.png"
-    plots.save(answer_plots.confusion_matrix(np.eye(2)), path)
-    return path.read_bytes()
+from snnsim.reports import write_report
+from snnsim.reports.energy import energy_rows
+from snnsim.reports.runs import read_run
 
 
 @pytest.fixture
-def run_dir(tmp_path: Path, picture: bytes) -> Path:
-    """Lay out a finished run of the kind that `snnsim run digits` leaves behind."""
-    run = tmp_path / "digits-run"
-    (run / "figures").mkdir(parents=True)
-    (run / "summary.json").write_text(json.dumps(summary()))
-    (run / "config.yaml").write_text("seed: 7 # <b>not markup</b>\ndata: {name: digits}\n")
-    with (run / "accounting.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["index", "layer", "out_shape", *COLUMNS])
-        writer.writeheader()
-        writer.writerows(accounting())
+def run_dir(tmp_path: Path) -> Path:
+    """Lay out a finished run with figures, one of them unknown."""
+    run = make_run(tmp_path / "digits-run", config="seed: 7 # <b>not markup</b>\ndata: {name: digits}\n")
     for name in ("learning-curves", "confusion-matrix", "my-own"):
-        (run / "figures" / f"{name}.png").write_bytes(picture)
+        (run / "figures" / f"{name}.png").write_bytes(picture())
     return run
-
-
-class Page(HTMLParser):
-    """Tags that are still open, addresses that the page refers to, and its text."""
-
-    VOID = frozenset({"meta", "img", "br"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.addresses: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            # Not at narrow spaces, which hold numbers together.
-            self.words += re.findall(r"[^ \n]+", data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-
-def read(path: Path) -> Page:
-    return Page(path.read_text("utf-8"))
 
 
 def test_the_report_says_what_the_run_found(run_dir: Path) -> None:
@@ -201,6 +104,22 @@ def test_energy_stands_beside_dense_baselines_under_every_profile(run_dir: Path)
     assert memory.dense_ann == pytest.approx(dense * 1e-12, rel=1e-9)
     assert rows["loihi"].dense_ann is None
     assert max(share for _, _, share in fp32.bars) == 1
+    for row in rows.values():
+        # The same products, added up in another order.
+        assert sum(row.layers) == pytest.approx(row.network, rel=1e-12)
+    assert fp32.layers[1] == pytest.approx(4.6e-12 * STEPS * 4096, rel=1e-12)
+
+
+def test_every_layer_has_its_energy_under_every_profile(run_dir: Path) -> None:
+    """A row a layer, a column a profile, and below them the sum and the dense twins."""
+    page = read(write_report(run_dir)).text
+
+    table = page[page.index("Profile horowitz-45nm-fp32") :]
+    assert "What it prices arithmetic arithmetic arithmetic and memory chip" in table
+    first = 4.6 * STEPS * 4096 / 1000
+    assert f"0 dense {first:.0f}{NARROW}nJ" in table
+    assert table.index("2 dense") < table.index("This network") < table.index("Dense SNN, every step")
+    assert f"Dense ANN, one step {4.6 * (64 * 128 + 1280) / 1000:.1f}{NARROW}nJ" in table
 
 
 def test_a_network_without_spiking_neurons_is_its_own_dense_baseline(run_dir: Path) -> None:
@@ -210,12 +129,12 @@ def test_a_network_without_spiking_neurons_is_its_own_dense_baseline(run_dir: Pa
 
     run = read_run(run_dir)
 
-    assert run.steps == 1
+    assert run.num_steps == 1
     assert run.rate(run.layers) is None
     write_report(run_dir)
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "accounting.csv", "figures"])
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "steps.csv", "accounting.csv", "figures"])
 def test_a_missing_part_is_left_out(run_dir: Path, name: str) -> None:
     """The report is made from what is there."""
     path = run_dir / name
@@ -297,6 +216,8 @@ def damage(name: str, content: bytes) -> Callable[[Path], None]:
         (damage("summary.json", b"\xff"), "summary.json: not a text file in UTF-8"),
         (damage("config.yaml", b"\xff"), "config.yaml: not a text file in UTF-8"),
         (damage("accounting.csv", b"index,layer\n0,dense\n"), "accounting.csv:2: spikes must be a whole number"),
+        (damage("metrics.csv", b"epoch,train_loss\n1,low\n"), "metrics.csv:2: train_loss must be a number (got 'low')"),
+        (damage("steps.csv", b"steps,accuracy\n1,0.5,7\n"), "steps.csv:2: more cells than the head has"),
         (damage("figures/learning-curves.png", b"GIF"), "learning-curves.png: not a PNG image"),
     ],
 )
