@@ -103,7 +103,9 @@ class Engine:
                 if layer.fires or layer.name in ("li", "relu"):
                     trace = micro.saved[layer.index][0]
                     membrane[layer.index] = trace.reshape(*trace.shape[:2], *layer.out_shape).copy()
-        return MicroRun(result.logits, result.step_logits, counts, events, membrane, inputs)
+        # Step logits may lie in a buffer of the worker's, which its next micro-batch overwrites.
+        step_logits = None if result.step_logits is None else result.step_logits.copy()
+        return MicroRun(result.logits, step_logits, counts, events, membrane, inputs)
 
     def loss_and_gradients(
         self,

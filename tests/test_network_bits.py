@@ -47,6 +47,28 @@ def test_recording_changes_no_bit(problem: Problem, record: tuple[str, ...]) -> 
         assert_same_bits(membrane, everything.membrane[index])
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        [{"dense": 3}, {"li": {"readout": "mean"}}],
+        [{"dense": 3}, {"li": {"readout": "max"}}],
+        [{"dense": 3}, {"li": {"readout": "last"}}],
+        [{"dense": 3}, {"lif": {"readout": "count", "threshold": 0.2}}],
+    ],
+    ids=["mean", "max", "last", "count"],
+)
+def test_every_sample_of_a_large_batch_keeps_its_step_logits(end: list[Any]) -> None:
+    """A worker carries several micro-batches one after another; a later one leaves the step logits as they were."""
+    network = Network.from_config([{"dense": 8}, {"lif": {"threshold": 0.3}}, *end], input_shape=(6,), seed=1)
+    x = np.random.default_rng(0).random((1, 300, 6)).astype(np.float32)
+    together = network.run(x, input_coding="direct", num_steps=4, threads=1)
+    assert together.step_logits is not None
+    for part in (slice(0, 30), slice(270, 300)):
+        alone = network.run(x[:, part], input_coding="direct", num_steps=4, threads=1)
+        assert alone.step_logits is not None
+        assert_same_bits(together.step_logits[:, part], alone.step_logits)
+
+
 def adapted(threshold: FloatArray, spikes: FloatArray, options: dict[str, Any]) -> FloatArray:
     """Return what adaptive neurons are tested against, [T, B, N]."""
     rho, adaptation = (np.asarray(options[key], np.float32) for key in ("rho", "adaptation"))
