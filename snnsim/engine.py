@@ -62,8 +62,8 @@ class Engine:
         """Run a batch forwards; results come in the order of the samples. Recorded traces need all steps at once."""
         segments = WHOLE if record & {"spikes", "membrane"} else segments
         length = segments.length(batch.steps)
-        size = self._size(segments.resident(batch.steps), back=False)
         plan = self._plan(self.layers, batch)
+        size = micro_batch_size(plan.width, segments.resident(batch.steps), back=False)
         with_steps, by_step = with_steps or "membrane" in record, "step_counts" in record
         fan_out = fan_outs(self.layers)
 
@@ -128,7 +128,7 @@ class Engine:
         length = segments.length(batch.steps)
         cut = length if segments.truncate and length < batch.steps else None
         plan = self._plan(self.layers, batch, per_step=loss.per_step, cut=cut)
-        size = self._size(segments.resident(batch.steps), back=True)
+        size = micro_batch_size(plan.width, segments.resident(batch.steps), back=True)
         used = min(SLOTS, len(micro_batches(batch.batch, size)))
         slots = [self._gradient_buffers(k, plan) for k in range(used)]
         terms = np.empty(batch.batch)
@@ -221,8 +221,7 @@ class Engine:
         """Run a batch forwards up to the highest of some layers; return their outputs' means over time, [B, N] each."""
         plan = self._plan(self.layers[: max(indices) + 1], batch)
         means = [np.empty((batch.batch, self.layers[index].size), np.float32) for index in indices]
-
-        size = self._size(batch.steps, back=False)
+        size = micro_batch_size(plan.width, batch.steps, back=False)
 
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> None:
             micro.trace = False
@@ -253,10 +252,6 @@ class Engine:
         assert isinstance(layer, Affine)
         return layer.constant_forward(batch.x, _sharing(threads))
 
-    def _size(self, resident: int, *, back: bool) -> int:
-        """Return how many samples a micro-batch has; of ``resident`` steps it has something in memory at a time."""
-        return micro_batch_size(max(layer.size for layer in self.layers), resident, back=back)
-
     def _in_slots(
         self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], size: int
     ) -> list[list[Any]]:
@@ -283,7 +278,7 @@ class Engine:
     def _gradient_buffers(self, slot: int, plan: Plan) -> list[dict[str, FloatArray]]:
         """Return zeroed gradients of every layer, in the memory order of its parameters.
 
-        The stem's lie in the first slot only: they come from one product at the end.
+        The stem's lie in the first slot only, as they were left: one product at the end overwrites them.
         """
         workspace = self._workspaces[slot]
         buffers: list[dict[str, FloatArray]] = []
@@ -292,7 +287,8 @@ class Engine:
             if layer.index != plan.stem or slot == 0:
                 for name, parameter in layer.parameters.items():
                     memory = workspace.array(("gradient", layer.index, name), parameter.T.shape)
-                    memory[...] = 0
+                    if layer.index != plan.stem:
+                        memory[...] = 0
                     of_layer[name] = memory.T
             buffers.append(of_layer)
         return buffers

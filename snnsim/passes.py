@@ -76,6 +76,20 @@ class Plan:
         return self.begin < self.end or self.weighted is not None
 
     @cached_property
+    def width(self) -> int:
+        """The widest layer's outputs over time, as `micro_batch_size` counts them.
+
+        Neurons behind the stem have neither currents nor deltas of every step, only a trace that is written once and
+        read once: a fourth of what others come back to.
+        """
+        return max((self._width(layer) for layer in self.layers[self.begin :]), default=1)
+
+    def _width(self, layer: Layer) -> int:
+        behind_stem = self.stem is not None and layer.index == self.begin
+        once = behind_stem and isinstance(layer, FiringNeurons) and not layer.firing.recurrent
+        return -(-layer.size // 4) if once else layer.size
+
+    @cached_property
     def weighted(self) -> Affine | None:
         """The layer with weights that takes its input summed over time, unless that is the stem, or there is none."""
         layer = self.layers[self.end] if self.end < len(self.layers) - 1 else None

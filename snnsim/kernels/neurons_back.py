@@ -18,7 +18,7 @@ from snnsim.kernels.codes import (
     TRIANGLE,
     ZERO,
 )
-from snnsim.kernels.vectors import add_products, carry_back
+from snnsim.kernels.vectors import add_products, carry_back, emit_nonzero
 
 FloatArray = NDArray[np.float32]
 
@@ -112,7 +112,7 @@ def _firing_limits(
 
 
 @kernel
-def mark_active(
+def find_active(
     membrane: FloatArray,
     threshold: FloatArray,
     fire_above: FloatArray,
@@ -124,22 +124,25 @@ def mark_active(
     levels: FloatArray,
     limits: FloatArray,
     begun: FloatArray,
-    marks: NDArray[np.uint8],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
 ) -> None:
-    """Write 1 where the surrogate's derivative is not zero, else 0: there alone a spike's gradient matters.
+    """Write as events where the surrogate's derivative is not zero: there alone a spike's gradient matters.
 
-    ``marks`` [M * T, at least N]; scratch, arrays and ``begun`` as in `backpropagate`.
+    ``indptr`` [M * T + 1], ``indices`` [at least M * T * N + `SLACK`]; scratch, arrays and ``begun`` as in
+    `backpropagate`.
     """
     samples, steps, n = membrane.shape
     h, trace = state[0], state[1]
+    total = 0
+    indptr[0] = 0
     for b in range(samples):
         if rho.size:
             _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, trace, 0, levels, limits)
         for t in range(steps):
             _surrogate(code, sharpness, membrane[b, t], levels[t] if rho.size else threshold, h)
-            mark = marks[b * steps + t]
-            for j in range(n):
-                mark[j] = h[j] != NIL
+            total = emit_nonzero(h, n, indices, total)
+            indptr[b * steps + t + 1] = total
 
 
 @kernel

@@ -5,11 +5,13 @@ Numba's cache does not notice an edit here: it has to be emptied.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+from snnsim.kernels.codes import NONE, SUBTRACT, SUBTRACT_DELAYED, ZERO
 
 # Columns of a block of `row_adder`. Measured on one core (Zen 3, AVX2) against 16, 64 and 128: four vectors of eight
 # keep a pass's indices worth loading; 784 rows take 100 KB, which the L2 cache holds beside what else streams through.
@@ -19,6 +21,9 @@ WIDTH = 32
 # sixteen registers of AVX2, and are enough to keep both of its multipliers busy.
 TOGETHER = 4
 _VECTORS = 3
+
+# Places behind the last event that a vector of them may overwrite.
+SLACK = 7
 
 _code: Any = cgutils  # has no types
 _LANES = 8
@@ -234,12 +239,9 @@ def _carry_back(
         places = (0, 1, 3, 4, 5, 6, 7)
         rows = [_data(context, builder, signature, arguments, array, _index(0)) for array in places]
         weight, n = _spread(builder, arguments[2]), arguments[8]
-        whole = builder.and_(n, _index(-_LANES))
-        with _code.for_range_slice(builder, _index(0), whole, _index(_LANES), _INDEX) as (at, _):
-            _carry(builder, [builder.gep(row, [at]) for row in rows], weight, None)
-        with builder.if_then(builder.icmp_signed("<", whole, n)):
-            mask = _first(builder, builder.sub(n, whole))
-            _carry(builder, [builder.gep(row, [whole]) for row in rows], weight, mask)
+        _by_vectors(
+            builder, n, lambda at, mask: _carry(builder, [builder.gep(row, [at]) for row in rows], weight, mask)
+        )
         return context.get_dummy_value()
 
     return signature, generate
@@ -261,3 +263,139 @@ def _spread(builder: Any, value: Any) -> Any:
     kind = ir.VectorType(value.type, _LANES)
     one = builder.insert_element(kind(ir.Undefined), value, ir.IntType(32)(0))
     return builder.shuffle_vector(one, kind(ir.Undefined), ir.VectorType(ir.IntType(32), _LANES)([0] * _LANES))
+
+
+def _firing(reset: int) -> Callable[..., None]:
+    """Return ``fire(drive, u, beta, limit, threshold, rest, pending, n, indices, total)``: one step of n neurons.
+
+    The membrane ``u = beta * rest + drive`` (``drive`` may be ``u``), less what is ``pending`` where that is the reset;
+    ``rest`` after the reset, if any, of those above ``limit``, whose numbers are written from ``indices[total]`` on.
+    Returns the end; up to 7 places behind it are overwritten.
+    """
+
+    def fire(
+        _: Any,
+        drive: Any,
+        u: Any,
+        beta: Any,
+        limit: Any,
+        threshold: Any,
+        rest: Any,
+        pending: Any,
+        n: Any,
+        indices: Any,
+        total: Any,
+    ) -> Any:
+        rows = (drive, u, beta, limit, threshold, rest, pending)
+        arrays = [(array.dtype, array.layout) for array in (*rows, indices)]
+        if arrays != [(types.float32, "C")] * len(rows) + [(types.int32, "C")]:
+            return None  # Numba then refuses the call
+        signature = types.intp(*rows, types.intp, indices, types.intp)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            rows = [_data(context, builder, signature, arguments, array, _index(0)) for array in range(7)]
+            emitter = _Emitter(builder, _data(context, builder, signature, arguments, 8, _index(0)), arguments[9])
+
+            def some(at: Any, mask: Any) -> None:
+                fired = _fire(builder, reset, [builder.gep(row, [at]) for row in rows], mask)
+                emitter.write(fired, at)
+
+            _by_vectors(builder, arguments[7], some)
+            return emitter.end
+
+        return signature, generate
+
+    return cast("Callable[..., None]", intrinsic(fire))
+
+
+def _fire(builder: Any, reset: int, rows: Sequence[Any], mask: Any) -> Any:
+    """Write one step of a vector of neurons; return which of them fired."""
+    drive, beta, limit, threshold, rest = (_load(builder, rows[k], 0, mask) for k in (0, 2, 3, 4, 5))
+    u = builder.fadd(builder.fmul(beta, rest), drive)
+    if reset == SUBTRACT_DELAYED:
+        u = builder.fsub(u, _load(builder, rows[6], 0, mask))
+    fired = builder.fcmp_ordered(">", u, limit)
+    nothing = _VECTOR([0.0] * _LANES)
+    after = u
+    if reset == SUBTRACT:
+        after = builder.select(fired, builder.fsub(u, threshold), u)
+    elif reset == ZERO:
+        after = builder.select(fired, nothing, u)
+    _store(builder, u, rows[1], 0, mask)
+    _store(builder, after, rows[5], 0, mask)
+    if reset == SUBTRACT_DELAYED:
+        _store(builder, builder.select(fired, threshold, nothing), rows[6], 0, mask)
+    return fired if mask is None else builder.and_(fired, mask)
+
+
+fire_subtracting: Callable[..., None] = _firing(SUBTRACT)
+fire_zeroing: Callable[..., None] = _firing(ZERO)
+fire_without_reset: Callable[..., None] = _firing(NONE)
+fire_subtracting_late: Callable[..., None] = _firing(SUBTRACT_DELAYED)
+
+
+def _emit_nonzero(_: Any, row: Any, n: Any, indices: Any, total: Any) -> Any:
+    """``emit_nonzero(row, n, indices, total)``: write which of a row's numbers are not zero, as `fire` does."""
+    if [(array.dtype, array.layout) for array in (row, indices)] != [(types.float32, "C"), (types.int32, "C")]:
+        return None  # Numba then refuses the call
+    signature = types.intp(row, types.intp, indices, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        row = _data(context, builder, signature, arguments, 0, _index(0))
+        emitter = _Emitter(builder, _data(context, builder, signature, arguments, 2, _index(0)), arguments[3])
+
+        def some(at: Any, mask: Any) -> None:
+            values = _load(builder, builder.gep(row, [at]), 0, mask)
+            emitter.write(builder.fcmp_unordered("!=", values, _VECTOR([0.0] * _LANES)), at)
+
+        _by_vectors(builder, arguments[1], some)
+        return emitter.end
+
+    return signature, generate
+
+
+emit_nonzero: Callable[..., int] = intrinsic(_emit_nonzero)
+
+
+class _Emitter:
+    """Writes the code that appends the numbers of marked lanes to a list, without a branch on the marks.
+
+    A branch for each neuron, or for eight, would be mispredicted too often.
+    """
+
+    def __init__(self, builder: Any, indices: Any, begin: Any) -> None:
+        self._builder, self._indices = builder, indices
+        self._total = _code.alloca_once_value(builder, begin)
+        # Row m: the lanes that are set in m, the lowest first.
+        lanes = [[lane for lane in range(_LANES) if m >> lane & 1] for m in range(1 << _LANES)]
+        row = ir.ArrayType(ir.IntType(8), _LANES)
+        table = ir.ArrayType(row, len(lanes))([row([*ones, *[0] * (_LANES - len(ones))]) for ones in lanes])
+        self._lanes = _code.global_constant(builder, "lanes_of_mask", table)
+
+    @property
+    def end(self) -> Any:
+        """One past the last place written."""
+        return self._builder.load(self._total)
+
+    def write(self, marked: Any, at: Any) -> None:
+        """Append the numbers of the marked lanes, of which the first is number ``at``."""
+        builder = self._builder
+        bits = builder.bitcast(marked, ir.IntType(_LANES))
+        bytes_ = ir.VectorType(ir.IntType(8), _LANES)
+        numbers = ir.VectorType(ir.IntType(32), _LANES)
+        row = builder.gep(self._lanes, [_index(0), builder.zext(bits, _INDEX)])
+        lanes = builder.zext(builder.load(builder.bitcast(row, bytes_.as_pointer()), align=1), numbers)
+        found = builder.add(lanes, _spread(builder, builder.trunc(at, ir.IntType(32))))
+        total = builder.load(self._total)
+        place = builder.bitcast(builder.gep(self._indices, [total]), numbers.as_pointer())
+        builder.store(found, place, align=4)
+        builder.store(builder.add(total, builder.zext(builder.ctpop(bits), _INDEX)), self._total)
+
+
+def _by_vectors(builder: Any, n: Any, write: Callable[[Any, Any], None]) -> None:
+    """Write code for n numbers, a vector at a time: ``write(place, mask)``, the last with the lanes that are there."""
+    whole = builder.and_(n, _index(-_LANES))
+    with _code.for_range_slice(builder, _index(0), whole, _index(_LANES), _INDEX) as (at, _):
+        write(at, None)
+    with builder.if_then(builder.icmp_signed("<", whole, n)):
+        write(whole, _first(builder, builder.sub(n, whole)))

@@ -21,7 +21,7 @@ from snnsim.layers.base import (
     synapses,
 )
 from snnsim.layers.packing import NOT_PACKED, add_weight_gradient, pack_weights, read_packed
-from snnsim.layers.products import row_products
+from snnsim.layers.products import row_products, shared_row_products
 from snnsim.memory import aligned_zeros
 
 # When a sample's product beats adding weight rows event by event. Measured on one core (Zen 3, AVX2): an event costs
@@ -32,9 +32,6 @@ EVENTS_PER_PACKING = 9.4
 
 # Up to which part of the input gradient's places one product each beats the product of all (one core, Zen 3, AVX2).
 NEEDED_UP_TO = 0.3
-
-# How many samples of a constant input a worker multiplies at a time.
-SAMPLES_PER_BLOCK = 64
 
 # Into how many blocks of rows a whole batch's gradient product is cut: fixed, so that threads change no bit.
 GRADIENT_BLOCKS = 4
@@ -177,16 +174,8 @@ class Dense(Affine):
         return product
 
     def constant_forward(self, x: FloatArray, run: Callable[..., None]) -> FloatArray:
-        """Return the currents [B, out] of constant input [B, in], one product in blocks of samples."""
-        batch = x.shape[0]
-        current = np.empty((batch, self.size), np.float32)
-
-        def block(k: int) -> None:
-            part = slice(k * SAMPLES_PER_BLOCK, (k + 1) * SAMPLES_PER_BLOCK)
-            current[part] = row_products(x[part], self._rows) + self._bias
-
-        run(block, -(-batch // SAMPLES_PER_BLOCK))
-        return current
+        """Return the currents [B, out] of constant input [B, in], one product."""
+        return shared_row_products(x, self._rows, run) + self._bias
 
     def constant_backward(
         self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]

@@ -155,9 +155,8 @@ class FiringNeurons(Layer):
         else:
             membrane = self.buffer(micro, "membrane", (micro.size, steps if micro.trace else 1, n))[:count]
             constant = current[:, 0]
-        fired = self.buffer(micro, "fired", (-(-n // 64) * 64,), np.uint8)
         indptr = np.empty(count * steps + 1, np.int64)
-        indices = self.buffer(micro, "events", (micro.size * steps * n,), np.int32)
+        indices = self.buffer(micro, "events", (micro.size * steps * n + vectors.SLACK,), np.int32)
         values = self.values
         neurons.integrate_and_fire(
             constant,
@@ -171,8 +170,6 @@ class FiringNeurons(Layer):
             values.adaptation,
             self._recurrent_rows,
             self.buffer(micro, "state", (8, n)),
-            fired,
-            fired.view(np.uint64),
             indptr,
             indices,
             micro.carried.get(self.index, NOT_CARRIED),
@@ -243,8 +240,9 @@ class FiringNeurons(Layer):
         count, steps, n = membrane.shape
         values = self.values
         adapted = (steps if self.firing.rho is not None else 0, n)
-        marks = self.buffer(micro, "marks", (micro.size * steps, -(-n // 64) * 64), np.uint8)[: count * steps]
-        neurons_back.mark_active(
+        indptr = np.empty(count * steps + 1, np.int64)
+        indices = self.buffer(micro, "active", (micro.size * steps * n + vectors.SLACK,), np.int32)
+        neurons_back.find_active(
             membrane,
             values.threshold,
             values.fire_above,
@@ -256,11 +254,9 @@ class FiringNeurons(Layer):
             self.buffer(micro, "levels", adapted),
             self.buffer(micro, "limits", adapted),
             micro.begun.get(self.index, NOT_CARRIED),
-            marks,
+            indptr,
+            indices,
         )
-        indptr = np.empty(count * steps + 1, np.int64)
-        indices = self.buffer(micro, "active", (micro.size * steps * n,), np.int32)
-        neurons.emit_rows(marks.view(np.uint64), indptr, indices)
         return Events(indptr, indices[: indptr[-1]], None, steps, count, self.out_shape)
 
     def _add_recurrent_gradient(self, spikes: Events, delta: FloatArray, rows: FloatArray, micro: MicroBatch) -> None:

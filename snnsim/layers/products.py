@@ -1,13 +1,15 @@
 """Matrix products of which a row's bits depend on that row alone."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from snnsim.kernels.lanes import TILE_ROWS
+from snnsim.kernels.multiply import PANEL, multiply
 from snnsim.layers.base import FloatArray
 
-# Rows of a product are taken so many at a time, as the lanes of the BLAS's vectors. Rows at different places of a
-# larger product go through differently unrolled loops (OpenBLAS on AVX2: rows 0 to 5 of 16 differ from the others in
-# their last bits), lanes of one vector through the same instructions.
-LANES = 16
+# Into how many blocks of columns a product is cut for the workers; no bit depends on it.
+BLOCKS = 4
 
 
 def row_products(x: FloatArray, weight: FloatArray) -> FloatArray:
@@ -15,10 +17,26 @@ def row_products(x: FloatArray, weight: FloatArray) -> FloatArray:
 
     A sample's results must not depend on who else is in its batch, or where in the batch it stands.
     """
-    result = np.empty((x.shape[0], weight.shape[1]), np.float32)
-    block = np.zeros((x.shape[1], LANES), np.float32)
-    for start in range(0, x.shape[0], LANES):
-        rows = x[start : start + LANES]
-        block[:, : rows.shape[0]] = rows.T
-        result[start : start + LANES] = np.dot(weight.T, block).T[: rows.shape[0]]
+    return shared_row_products(x, weight, _one_after_another)
+
+
+def shared_row_products(x: FloatArray, weight: FloatArray, run: Callable[..., None]) -> FloatArray:
+    """Return the same, with ``run(task, count)`` sharing the work out."""
+    rows, columns = np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(weight)
+    depth, targets = columns.shape
+    result = np.empty((x.shape[0], targets), np.float32)
+    panels = -(-targets // PANEL)
+    bounds = [min(targets, panels * k // BLOCKS * PANEL) for k in range(BLOCKS + 1)]
+
+    def block(k: int) -> None:
+        if bounds[k] < bounds[k + 1]:
+            panel = np.empty((depth + TILE_ROWS) * PANEL, np.float32)
+            multiply(rows, depth, columns, result, bounds[k], bounds[k + 1], panel)
+
+    run(block, BLOCKS)
     return result
+
+
+def _one_after_another(task: Callable[[int], None], count: int) -> None:
+    for k in range(count):
+        task(k)

@@ -113,9 +113,8 @@ def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CA
     if not constant:
         membrane[...] = cell.current
     drive = np.ascontiguousarray(cell.current[:, 0]) if constant else np.empty((0, 0), np.float32)
-    fired = np.zeros(-(-n // 64) * 64, np.uint8)
     indptr = np.full(samples * cell.steps + 1, -7)
-    most = samples * cell.steps * n
+    most = samples * cell.steps * n + vectors.SLACK
     indices = np.full(most + 64, -7, np.int32)
     neurons.integrate_and_fire(
         drive,
@@ -127,8 +126,6 @@ def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CA
         *cell.values,
         cell.recurrent,
         np.full((5, n), np.nan, np.float32),
-        fired,
-        fired.view(np.uint64),
         indptr,
         indices,
         carried,
