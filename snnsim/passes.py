@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from snnsim.accounting import InputCounts, RunCounts, StepCounts
 from snnsim.events import Events
 from snnsim.kernels import propagate
-from snnsim.layers.base import Affine, Analog, FloatArray, Gradient, Layer, MicroBatch, Signal
+from snnsim.layers.base import (
+    Affine,
+    Analog,
+    FloatArray,
+    Gradient,
+    Layer,
+    MicroBatch,
+    Signal,
+    constant,
+    nonzero_values,
+)
 from snnsim.layers.neurons import FiringNeurons
 from snnsim.layers.readout import LeakyIntegrators, StepReadout, step_logits, step_readout
 from snnsim.layers.simple import Flatten
@@ -310,10 +320,7 @@ def _signals(
 
 
 def _input_events(signal: Signal, steps: int) -> NDArray[np.int64]:
-    if isinstance(signal, Events):
-        return signal.per_sample
-    nonzero = np.count_nonzero(signal.values.reshape(signal.values.shape[0], -1), axis=1).astype(np.int64)
-    return np.asarray(nonzero * (steps if signal.values.shape[1] == 1 else 1))
+    return nonzero_values(signal) * (steps if constant(signal) else 1)
 
 
 def fan_outs(layers: Sequence[Layer]) -> dict[int, NDArray[np.int64]]:

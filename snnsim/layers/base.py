@@ -282,19 +282,16 @@ class Affine(Layer):
         """Count the synapses that every delivered event reaches."""
         counts = LayerCounts.zeros(samples_of(signal))
         fan_out = micro.fan_out[self.index]
+        reached = delivered(signal, fan_out)
         if isinstance(signal, Events):
-            reached = delivered(signal, fan_out)
             if signal.values is None:
                 counts.acs = reached[:, 1]
             else:
                 counts.macs = reached[:, 1]
         else:
-            # Float64 for the BLAS: exact up to 2^53 synapses.
-            present = np.count_nonzero(signal.values.reshape(samples_of(signal), -1, self.fan_in), axis=1)
-            reached = (present.astype(np.float64) @ fan_out.astype(np.float64)).astype(np.int64)
             if constant(signal):
                 counts.macs_once = reached[:, 1]
-                reached *= micro.steps
+                reached = reached * micro.steps
             counts.macs = reached[:, 1]
         counts.synops_structural = reached[:, 0]
         counts.synops_effective = reached[:, 1]
@@ -318,13 +315,29 @@ class Affine(Layer):
         return counts
 
 
-def delivered(events: Events, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many synapses the events of each sample reach, int64 [M, 2]; ``fan_out`` [F, 2] is the inputs'."""
+def delivered(signal: Signal, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many synapses a signal's events, or values that are not zero, reach: int64 [M, 2] by sample.
+
+    ``fan_out`` [F, 2] is the inputs'.
+    """
     if (fan_out == fan_out[0]).all():
-        return np.asarray(events.per_sample[:, None] * fan_out[0])
-    reached = np.empty((events.batch, 2), np.int64)
-    propagate.count_delivered(events.indptr, events.indices, fan_out, events.num_steps, reached)
-    return reached
+        return np.asarray(nonzero_values(signal)[:, None] * fan_out[0])
+    if isinstance(signal, Events):
+        reached = np.empty((signal.batch, 2), np.int64)
+        propagate.count_delivered(signal.indptr, signal.indices, fan_out, signal.num_steps, reached)
+        return reached
+    # Float64 for the BLAS: exact up to 2^53 synapses.
+    present = np.count_nonzero(signal.values.reshape(samples_of(signal), -1, fan_out.shape[0]), axis=1)
+    return np.asarray((present.astype(np.float64) @ fan_out.astype(np.float64)).astype(np.int64))
+
+
+def nonzero_values(signal: Signal) -> NDArray[np.int64]:
+    """Return how many events a signal has, or values that are not zero, by sample; of constant ones, at one step."""
+    if isinstance(signal, Events):
+        return signal.per_sample
+    counts = np.empty(samples_of(signal), np.int64)
+    propagate.count_nonzero(np.ascontiguousarray(signal.values.reshape(counts.size, -1)), counts)
+    return counts
 
 
 def synapses(rows: FloatArray) -> NDArray[np.int64]:
