@@ -23,7 +23,7 @@ LEVELS: list[set[str]] = [
     {"features"},
     {"engine"},
     {"network"},
-    {"config", "energy"},
+    {"config", "energy", "nir_graph"},
     {"datasets"},
     {"evaluation", "recorded"},
     {"teachers"},
