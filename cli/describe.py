@@ -12,7 +12,7 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
     """Show a network's shapes, parameters, fan-out and memory, without training it."""
     from snnsim import inference
 
-    from .render import fan_out, memory, shape, table
+    from .render import fan_out, memory, origin_lines, shape, table
 
     description = inference.describe(what, overrides)
     rows = [
@@ -34,3 +34,5 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
         "as much memory as the steps of the data need" if needed is None else f"about {memory(needed)} besides the data"
     )
     click.echo(f"{total:,} parameters; training takes {said}")
+    for line in origin_lines(description.origin):
+        click.echo(line)

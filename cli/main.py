@@ -18,6 +18,7 @@ from .data import data
 from .describe import describe
 from .eval import evaluate
 from .new import new
+from .nir import export, import_
 from .predict import predict
 from .run import run
 from .schema import schema
@@ -61,7 +62,7 @@ def snnsim(state: _State, debug: bool) -> None:
     state.debug = debug
 
 
-for _command in (run, evaluate, predict, describe, validate, sweep, schema, new, data):
+for _command in (run, evaluate, predict, describe, validate, sweep, schema, new, data, export, import_):
     snnsim.add_command(_command)
 
 

@@ -61,3 +61,10 @@ def fan_out(mean: float, largest: int) -> str:
 
 def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def origin_lines(origin: Mapping[str, Any]) -> list[str]:
+    """Say what a network was read from, then what was assumed, one thing a line; nothing of one of our own."""
+    lists = [value for value in origin.values() if isinstance(value, list)]
+    facts = [f"{key} {value}" for key, value in origin.items() if not isinstance(value, list)]
+    return [f"read from {', '.join(facts)}", *(str(line) for lines in lists for line in lines)] if origin else []

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from snnsim.events import Events
     from snnsim.experiment import run_experiment
     from snnsim.network import Network
+    from snnsim.nir_graph import from_nir, save_nir, to_nir
 
 # Name to module: imported when first used, so that the command line starts at once.
 _PUBLIC = {
@@ -18,7 +19,10 @@ _PUBLIC = {
     "InputError": "snnsim.errors",
     "Network": "snnsim.network",
     "SnnsimError": "snnsim.errors",
+    "from_nir": "snnsim.nir_graph",
     "run_experiment": "snnsim.experiment",
+    "save_nir": "snnsim.nir_graph",
+    "to_nir": "snnsim.nir_graph",
 }
 
 __all__ = [
@@ -29,7 +33,10 @@ __all__ = [
     "Network",
     "SnnsimError",
     "__version__",
+    "from_nir",
     "run_experiment",
+    "save_nir",
+    "to_nir",
 ]
 
 

@@ -99,7 +99,7 @@ class Engine:
                     events[layer.index] = output.copy()
         if "membrane" in record:
             for layer in self.layers:
-                if layer.fires or layer.name in ("li", "relu"):
+                if layer.fires or layer.name in ("li", "cuba_li", "relu"):
                     trace = micro.saved[layer.index][0]
                     membrane[layer.index] = trace.reshape(*trace.shape[:2], *layer.out_shape).copy()
         return MicroRun(result.logits, result.step_logits, counts, events, membrane, inputs)

@@ -19,7 +19,7 @@ from snnsim.errors import InputError
 from snnsim.files import write_text
 
 FIRING = frozenset({"lif", "if", "cuba_lif", "alif"})
-STATEFUL = FIRING | {"li"}
+STATEFUL = FIRING | {"li", "cuba_li"}
 FLOAT_BYTES = 4
 NO_VALUE = "\u2013"  # a dash
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -25,7 +25,7 @@ def to_nir(
     Parameters
     ----------
     network
-        Of the layers dense, conv2d, sum_pool2d, avg_pool2d, flatten, if, lif, cuba_lif and li; dropout is left out.
+        Of dense, conv2d, sum_pool2d, avg_pool2d, flatten, if, lif, cuba_lif, li and cuba_li; dropout is left out.
     dt
         Length of a step in seconds: gives decays a time constant.
     discretization

@@ -17,7 +17,10 @@ Array = NDArray[np.float64]
 
 @dataclass
 class Weights:
-    """The weights of a layer, which the neurons that it drives may still change; ``area`` outputs are summed by pools."""
+    """The weights of a layer, which the neurons that it drives may still change.
+
+    ``area`` is the number of outputs that pools between have summed up.
+    """
 
     weight: Array
     bias: Array | None
@@ -112,15 +115,15 @@ class Builder:
         self.append(neuron.layer, given | options, self.shape)
 
     def _written(self, values: Values) -> float | list[float]:
-        """Write values as one number, one per channel, or one per neuron: equal is what is equal in float32."""
+        """Write values as one number, one per channel, or one per neuron, in the float32 that layers compute with."""
         single = values.astype(np.float32)
         if (single == single[0]).all():
-            return float(values[0])
+            return _shortest(single[0])
         if len(self.shape) == 3:
             channels = single.reshape(self.shape[0], -1)
             if (channels == channels[:, :1]).all():
-                return [float(row[0]) for row in values.reshape(self.shape[0], -1)]
-        return [float(value) for value in values]
+                single = channels[:, 0]
+        return [_shortest(value) for value in single]
 
     def finish(self) -> dict[str, Array]:
         """Return the parameters of all layers; whether a layer has a bias is known by now."""
@@ -144,6 +147,11 @@ def _recurrent(node: Node, size: int) -> tuple[Array, Array | None]:
     if bias is not None and bias.size != size:
         raise node.fault(f"bias must have {size} values (got {bias.size})")
     return weight, bias
+
+
+def _shortest(value: np.float32) -> float:
+    """Return the number of fewest digits that is this one in float32."""
+    return float(str(value))
 
 
 def _range(values: Values) -> str:

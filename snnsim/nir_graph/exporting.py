@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -39,7 +40,7 @@ def export(network: Network, step: Step, reset: str | None) -> Exported:
             **nodes,
             "output": nir.Output(output_type=np.array(writer.shape)),
         },
-        edges=list(zip(order[:-1], order[1:], strict=True)),
+        edges=list(pairwise(order)),
         metadata={"snnsim": __version__, "dt": step.dt, "discretization": step.discretization},
     )
     return Exported(graph, writer.notes)
@@ -71,7 +72,7 @@ class _Writer:
                 self._flatten(implied=False)
             case spec.Dropout():
                 self.notes.append(f"layer {layer.title} left out: it does nothing but in training")
-            case spec.Li():
+            case spec.Li() | spec.CubaLi():
                 self._append(layer.name, self._integrators(options, layer), self.shape)
             case spec.If() | spec.Lif() | spec.CubaLif():
                 self._fire(options, layer)
@@ -120,9 +121,11 @@ class _Writer:
         window = layer.window
         return kind(kernel_size=np.array(window.kernel), stride=np.array(window.stride), padding=np.array([0, 0]))
 
-    def _integrators(self, options: spec.Li, layer: Layer) -> Any:
+    def _integrators(self, options: spec.Li | spec.CubaLi, layer: Layer) -> Any:
         beta = self._spread(layer, "beta", options.decay())
-        if (beta == 1).all():
+        if isinstance(options, spec.CubaLi):
+            node = nir.CubaLI(**self._synapse(layer, options.decay("alpha")), **self._membrane(layer, "tau_mem", beta))
+        elif (beta == 1).all():
             node = nir.I(r=np.ones_like(beta))
         else:
             node = nir.LI(**self._membrane(layer, "tau", beta))
@@ -179,10 +182,8 @@ class _Writer:
         above = {"v_threshold": threshold, "v_reset": np.zeros_like(threshold)}
         beta = self._spread(layer, "beta", options.decay())
         if isinstance(options, spec.CubaLif):
-            alpha = self._spread(layer, "alpha", options.decay("alpha"))
-            synapse = self._membrane(layer, "tau_syn", alpha)
-            membrane = self._membrane(layer, "tau_mem", beta)
-            return nir.CubaLIF(tau_syn=synapse["tau_syn"], w_in=synapse["r"], **membrane, **above)
+            synapse = self._synapse(layer, options.decay("alpha"))
+            return nir.CubaLIF(**synapse, **self._membrane(layer, "tau_mem", beta), **above)
         if (beta == 1).all():
             return nir.IF(r=np.ones_like(beta), **above)
         return nir.LIF(**self._membrane(layer, "tau", beta), **above)
@@ -192,18 +193,27 @@ class _Writer:
         value = np.asarray(layer.parameters.get(key, given), np.float32).astype(np.float64).reshape(-1)
         return np.repeat(value, layer.size // value.size).reshape(self.shape)
 
-    def _membrane(self, layer: Layer, key: str, decay: Values) -> dict[str, Values]:
-        """Return the time constant of a decay under the name ``key``, the r of gain 1, and no leak potential."""
-        name = "alpha" if key == "tau_syn" else "beta"
+    def _membrane(self, layer: Layer, key: str, beta: Values) -> dict[str, Values]:
+        """Return the time constant of a membrane under the name ``key``, the r of gain 1, and no leak potential."""
+        tau, r = self._time_constant(layer, "beta", beta)
+        return {key: tau, "r": r, "v_leak": np.zeros_like(tau)}
+
+    def _synapse(self, layer: Layer, given: float | list[float]) -> dict[str, Values]:
+        """Return the time constant of a synaptic current, and the weight of gain 1."""
+        tau, weight = self._time_constant(layer, "alpha", self._spread(layer, "alpha", given))
+        return {"tau_syn": tau, "w_in": weight}
+
+    def _time_constant(self, layer: Layer, name: str, decay: Values) -> tuple[Values, Values]:
         if (decay == 1).any():
-            raise _fault(layer, f"{name} 1 has no time constant (in lif, if all neurons have it, it is an IF)")
+            raise _fault(layer, f"{name} 1, which never decays, has no time constant")
         tau = self.step.time_constant(decay)
-        if (tau <= 0).any() or (self.step.decay(tau).astype(np.float32) != decay).any():
-            raise _fault(layer, f"{name} {decay.min():g} has no time constant with {self.step.discretization}")
-        return {key: tau, "r": self.step.resistance(decay), "v_leak": np.zeros_like(tau)}
+        lost = (tau <= 0) | (self.step.decay(np.where(tau > 0, tau, 1.0)).astype(np.float32) != decay)
+        if lost.any():
+            raise _fault(layer, f"{name} {decay[lost][0]:g} has no time constant with {self.step.discretization}")
+        return tau, self.step.resistance(decay)
 
 
-PORTABLE = "dense, conv2d, sum_pool2d, avg_pool2d, flatten, if, lif, cuba_lif and li"
+PORTABLE = "dense, conv2d, sum_pool2d, avg_pool2d, flatten, if, lif, cuba_lif, li and cuba_li"
 _REASONS = {
     "alif": "NIR has no adaptive threshold",
     "max_pool2d": "NIR has no max pooling",
