@@ -94,7 +94,7 @@ def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Ge
             alpha = None
             if isinstance(options, spec.CubaLi):
                 alpha = _values(options.decay("alpha"), shape, (*at, options.written("alpha")))
-            return LeakyIntegrators(index, choice.name, shape, beta, options.readout, alpha)
+            return LeakyIntegrators(index, shape, beta, options.readout, alpha)
         case spec.Flatten():
             return Flatten(index, shape)
         case spec.Relu():

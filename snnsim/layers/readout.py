@@ -30,11 +30,9 @@ class LeakyIntegrators(Layer):
     With ``alpha``: ``i[t] = alpha * i[t-1] + I[t]`` takes the place of I.
     """
 
-    def __init__(
-        self, index: int, name: str, shape: Shape, beta: ArrayLike, readout: str, alpha: ArrayLike | None = None
-    ) -> None:
+    def __init__(self, index: int, shape: Shape, beta: ArrayLike, readout: str, alpha: ArrayLike | None = None) -> None:
         super().__init__(index, shape, shape)
-        self.name = name
+        self.name = "li" if alpha is None else "cuba_li"
         self.readout = readout
         self.beta = per_neuron(beta, self.size)
         self.alpha = None if alpha is None else per_neuron(alpha, self.size)

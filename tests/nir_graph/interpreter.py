@@ -72,7 +72,8 @@ def _node(node: nir.NIRNode, x: Array, state: State, name: str, dt: float, exact
 
 def _affine(node: nir.NIRNode, x: Array) -> Array:
     bias = node.bias if isinstance(node, nir.Affine) else np.zeros(len(node.weight))
-    return np.asarray(x @ node.weight.T.astype(np.float64) + bias, np.float64)
+    current: Array = x @ node.weight.T.astype(np.float64) + bias
+    return current
 
 
 def _image(node: nir.NIRNode, x: Array) -> Array:
@@ -103,7 +104,7 @@ def _neuron(node: nir.NIRNode, x: Array, state: State, name: str, dt: float, exa
     if isinstance(node, nir.CubaLIF | nir.CubaLI):
         i = state.get(f"{name}: i", np.zeros_like(x))
         x = state[f"{name}: i"] = i + share(node.tau_syn) * (node.w_in * x - i)
-    v = state.get(f"{name}: v", np.zeros_like(x))
+    v: Array = state.get(f"{name}: v", np.zeros_like(x))
     if isinstance(node, nir.IF | nir.I):
         v = v + node.r * x
     else:
@@ -112,6 +113,6 @@ def _neuron(node: nir.NIRNode, x: Array, state: State, name: str, dt: float, exa
     state[f"{name}: v"] = v
     if not _is_neuron(node):
         return v
-    spikes = v > node.v_threshold
-    state[f"{name}: v"] = np.where(spikes, node.v_reset, v)
-    return spikes.astype(np.float64)
+    spikes: Array = np.asarray(v > node.v_threshold, np.float64)
+    state[f"{name}: v"] = np.where(spikes > 0, node.v_reset, v)
+    return spikes

@@ -65,7 +65,7 @@ CONVOLUTIONAL: Layers = [
 
 
 def test_a_convolutional_network_read_back_by_nir_alone(tmp_path: Path) -> None:
-    """MNIST's shape, direct input: nir reads the file with its checks on, and NIR's definitions give the same spikes."""
+    """MNIST's shape, direct input: nir reads the file, its checks on, and NIR's definitions give the same spikes."""
     network = exact_network(CONVOLUTIONAL, (1, 28, 28))
     notes = save_nir(network, tmp_path / "a.nir")
     graph = nir.read(tmp_path / "a.nir")
@@ -174,16 +174,16 @@ def test_a_network_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory
 
 @given(portable_networks(), st.sampled_from([(1e-3, "euler"), (1.0, "euler"), (1.0, "exp"), (5e-5, "exp")]), seeds)
 def test_any_step_will_do(drawn: Any, step: tuple[float, str], seed: int) -> None:
-    """The graph says how it was written; read so, the network is the same. exp has no time constant for a decay of 0."""
+    """The graph says how it was written; read so, the network is the same, but exp cannot say a decay of 0."""
     layers, shape = drawn
     network = Network.from_config(layers, input_shape=shape, seed=seed)
     dt, discretization = step
-    try:
-        graph = to_nir(network, dt=dt, discretization=discretization)
-    except InputError as error:
-        assert discretization == "exp"
-        assert "0 has no time constant with exp" in str(error)
+    decays = [options.get(key) for layer in network.spec for options in layer.values() for key in ("alpha", "beta")]
+    if discretization == "exp" and any(np.any(np.equal(decay, 0.0)) for decay in decays if decay is not None):
+        with pytest.raises(InputError, match="0 has no time constant with exp"):
+            to_nir(network, dt=dt, discretization=discretization)
         return
+    graph = to_nir(network, dt=dt, discretization=discretization)
     assert_comes_back(network, from_nir(graph), seed)
     assert_comes_back(network, from_nir(graph, dt=dt, discretization=discretization), seed)
 
@@ -232,7 +232,7 @@ def test_a_soft_reset_is_not_written_by_itself() -> None:
 
 
 def test_a_soft_reset_is_kept_in_the_metadata_on_request(tmp_path: Path) -> None:
-    """snnsim reads it back, bit for bit; the notes say that others do not."""
+    """It is read back, bit for bit; the notes say that others do not."""
     network = Network.from_config(SOFT, input_shape=(5,), seed=2)
     notes = save_nir(network, tmp_path / "a.nir", reset="subtract")
 
@@ -259,10 +259,9 @@ def test_metadata_of_others_mean_nothing() -> None:
     network = from_nir(graph, dt=1.0)
 
     assert network.spec[1]["lif"]["reset"] == "zero"
-    with pytest.raises(InputError, match="shorter than a step") as caught:
-        graph.nodes["2_lif"].tau *= 1e-6
+    graph.nodes["2_lif"].tau *= 1e-6
+    with pytest.raises(InputError, match=r"shorter than a step of 0\.0001 s"):
         from_nir(graph)
-    assert "0.0001 s" in str(caught.value)
 
 
 def test_parts_that_do_nothing_in_use_are_left_out() -> None:
@@ -292,21 +291,35 @@ def test_shapes_that_the_library_checks_wrongly_are_told(tmp_path: Path) -> None
 
 END: Layers = [{"dense": 2}, "li"]
 REFUSED: dict[str, tuple[Layers, dict[str, Any], str]] = {
-    "alif": ([{"alif": ZERO}, *END], {}, r"layer 0 \(alif\): NIR has no adaptive threshold; what NIR tools share is dense"),
-    "max pooling": ([{"conv2d": {"out": 2, "kernel": 3}}, {"max_pool2d": 2}, {"if": ZERO}, *END], {}, "NIR has no max pooling"),
+    "alif": (
+        [{"alif": ZERO}, *END],
+        {},
+        r"layer 0 \(alif\): NIR has no adaptive threshold; what NIR tools share is dense",
+    ),
+    "max pooling": (
+        [{"conv2d": {"out": 2, "kernel": 3}}, {"max_pool2d": 2}, {"if": ZERO}, *END],
+        {},
+        "NIR has no max pooling",
+    ),
     "relu": ([{"dense": 3}, "relu", {"dense": 2}], {}, r"layer 1 \(relu\): NIR has no ReLU"),
     "no reset": ([{"if": {"reset": "none"}}, *END], {}, r"layer 0 \(if\): reset none"),
     "no reset, subtract": ([{"if": {"reset": "none"}}, *END], {"reset": "subtract"}, r"layer 0 \(if\): reset none"),
     "delayed": ([{"if": {"reset_delay": True}}, *END], {"reset": "subtract"}, r"layer 0 \(if\): reset_delay"),
-    "some decays 1": ([{"lif": {**ZERO, "beta": [1.0, 0.5]}}, *END], {}, r"layer 0 \(lif\): beta 1, which never decays"),
+    "some decays 1": (
+        [{"lif": {**ZERO, "beta": [1.0, 0.5]}}, *END],
+        {},
+        r"layer 0 \(lif\): beta 1, which never decays",
+    ),
     "synapse of 1": ([{"cuba_lif": {**ZERO, "alpha": 1.0}}, *END], {}, r"layer 0 \(cuba_lif\): alpha 1, which never"),
     "decay too small": ([{"lif": {**ZERO, "beta": 1e-20}}, *END], {}, r"beta 1e-20 has no time constant with euler"),
     "image after recurrence": (
-        [{"if": {**ZERO, "recurrent": True}}, {"sum_pool2d": 2}, *END], {}, r"layer 1 \(sum_pool2d\): needs an image, but"
+        [{"if": {**ZERO, "recurrent": True}}, {"sum_pool2d": 2}, *END],
+        {},
+        r"layer 1 \(sum_pool2d\): needs an image, but",
     ),
     "another reset": (END, {"reset": "hard"}, r"reset: must be one of zero, subtract \(got 'hard'\)"),
     "a step of no length": (END, {"dt": 0.0}, "dt: must be a positive number of seconds"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

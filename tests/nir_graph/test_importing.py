@@ -111,7 +111,7 @@ def test_weights_stay_as_they_are_where_the_gain_is_one_but_for_rounding() -> No
     tau = (np.float32(1e-4) / (1 - beta)).astype(np.float32)
     r = np.float32(tau / np.float32(1e-4))
     assert float(r) * 1e-4 / float(tau) != 1.0
-    graph = chain(affine(WEIGHT), lif(2, tau=tau, r=r))
+    graph = chain(affine(WEIGHT), lif(2, tau=float(tau), r=float(r)))
 
     network = from_nir(graph)
 
@@ -200,8 +200,10 @@ POOLS = {"sum": nir.SumPool2d, "avg": nir.AvgPool2d}
 
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize(
-    "r", [2.0, np.array([1.0, 4.0])[:, None, None], 1 + np.arange(24).reshape(2, 4, 3) / 4], ids=["one", "channel", "each"]
-)  # fmt: skip
+    "r",
+    [2.0, np.array([1.0, 4.0])[:, None, None], 1 + np.arange(24).reshape(2, 4, 3) / 4],
+    ids=["one", "channel", "each"],
+)
 def test_images(pool: str, r: Any) -> None:
     """Kernels that are not square, pools, flattening; a gain per channel goes through a pool into the weights."""
     window = POOLS[pool](kernel_size=np.array([2, 2]), stride=np.array([1, 2]), padding=np.array([0, 0]))
@@ -305,7 +307,7 @@ def test_an_axis_of_the_batch_is_left_out(shape: tuple[int, ...]) -> None:
 
 
 def test_a_graph_that_ends_in_weights_has_a_readout_of_currents() -> None:
-    """Logits are what the last node puts out, averaged over the steps; of a graph without neurons, the sum is an ANN's."""
+    """Logits are what the last node puts out, averaged over the steps; a graph without neurons is an ANN."""
     graph = chain(affine(WEIGHT), lif(2), affine([[1.0, 0.5], [-0.25, 2.0], [0.125, 1.5]], [0.5, 0.25, -1.0]))
     network = from_nir(graph)
 
@@ -336,7 +338,10 @@ REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
         chain(affine(WEIGHT), nir.Delay(delay=np.ones(2)), lif(2)),
         r"node 'n1' \(Delay\): has no counterpart in the network language; it reads Affine, Linear, Conv2d, SumPool2d",
     ),
-    "hidden integrators": (chain(affine(WEIGHT), NEURONS["LI"], affine(np.eye(2))), r"'n1' \(LI\): does not fire, which"),
+    "hidden integrators": (
+        chain(affine(WEIGHT), NEURONS["LI"], affine(np.eye(2))),
+        r"'n1' \(LI\): does not fire, which",
+    ),
     "tau shorter than dt": (
         chain(affine(WEIGHT), lif(2, tau=9e-5)),
         r"'n1' \(LIF\): tau 9e-05 s is shorter than a step of 0.0001 s; give a shorter dt, or the discretization exp$",
@@ -354,32 +359,46 @@ REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
         r"'n1' \(CubaLIF\): v_leak must be v_reset: a constant drive would pass through the synaptic current",
     ),
     "v_leak of a synaptic readout": (
-        chain(affine(WEIGHT), nir.CubaLI(**CUBA, **full(2, v_leak=0.5))), r"'n1' \(CubaLI\): v_leak must be 0"
+        chain(affine(WEIGHT), nir.CubaLI(**CUBA, **full(2, v_leak=0.5))),
+        r"'n1' \(CubaLI\): v_leak must be 0",
     ),
     "v_leak without weights": (
-        chain(lif(3, v_leak=0.5), affine(WEIGHT), lif(2)), r"'n0' \(LIF\): v_leak cannot be added to the bias of a layer"
+        chain(lif(3, v_leak=0.5), affine(WEIGHT), lif(2)),
+        r"'n0' \(LIF\): v_leak cannot be added to the bias of a layer",
     ),
     "readout without weights": (
-        chain(affine(WEIGHT), lif(2), NEURONS["I"]), r"'n2' \(I\): its input gain 0.25 to 1 cannot be multiplied into"
+        chain(affine(WEIGHT), lif(2), NEURONS["I"]),
+        r"'n2' \(I\): its input gain 0.25 to 1 cannot be multiplied into",
     ),
     "negative gain without weights": (
-        chain(lif(3, r=-2.0), affine(WEIGHT), lif(2)), r"'n0' \(LIF\): its input gain -1 cannot be multiplied into"
+        chain(lif(3, r=-2.0), affine(WEIGHT), lif(2)),
+        r"'n0' \(LIF\): its input gain -1 cannot be multiplied into",
     ),
     "other inputs": (
-        chain(affine(WEIGHT), affine(np.eye(3)), lif(3)), r"'n1' \(Linear\): takes 3 values, and gets shape \[2\]"
+        chain(affine(WEIGHT), affine(np.eye(3)), lif(3)),
+        r"'n1' \(Linear\): takes 3 values, and gets shape \[2\]",
     ),
     "other number of neurons": (
-        chain(affine(WEIGHT), lif(3)), r"'n1' \(LIF\): v_reset has shape \[3\], the layer \[2\]"
+        chain(affine(WEIGHT), lif(3)),
+        r"'n1' \(LIF\): v_reset has shape \[3\], the layer \[2\]",
     ),
     "weights of three axes": (
-        chain(nir.Linear(weight=np.ones((2, 3, 3))), lif(3), shape=(3,)), r"weight must have two axes \(got shape \[2, 3, 3\]"
+        chain(nir.Linear(weight=np.ones((2, 3, 3))), lif(3), shape=(3,)),
+        r"weight must have two axes",
     ),
     "another bias": (chain(affine(WEIGHT, [1.0]), lif(2)), r"'n0' \(Affine\): bias must have 2 values \(got 1\)"),
-    "padded pool": (image_graph(PADDED, IMAGES), r"'n1' \(SumPool2d\): has a padding, which pools of a network have not"),
+    "padded pool": (
+        image_graph(PADDED, IMAGES),
+        r"'n1' \(SumPool2d\): has a padding, which pools of a network have not",
+    ),
     "other channels": (CHANNELS, r"'n0' \(Conv2d\): takes 4 channels, and gets shape \[2, 7, 8\]"),
-    "kernel too large": (image_graph(POOL, IMAGES, dilation=(4, 1)), r"'n0' \(Conv2d\): spans 9, more than the padded height 7"),
+    "kernel too large": (
+        image_graph(POOL, IMAGES, dilation=(4, 1)),
+        r"'n0' \(Conv2d\): spans 9, more than the padded height 7",
+    ),
     "stride with same": (
-        image_graph(POOL, IMAGES, padding="same", stride=(2, 2)), r"'n0' \(Conv2d\): same needs stride 1"
+        image_graph(POOL, IMAGES, padding="same", stride=(2, 2)),
+        r"'n0' \(Conv2d\): same needs stride 1",
     ),
     "flat image": (
         chain(nir.Conv2d(None, np.ones((1, 1, 2, 2)), 1, 0, 1, 1, np.zeros(1)), lif(3), shape=(3,)),
@@ -393,7 +412,7 @@ REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
         ),
         r"'rec' \(Linear\): weight must be \[2, 2\], from every neuron to every neuron \(got \[3, 3\]\)",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -34,7 +34,7 @@ def test_the_braille_network() -> None:
 
 
 def test_one_neuron_of_norse() -> None:
-    """tau 2.5 ms, r 1, threshold 0.1: with Norse's usual step of a millisecond an input counts 0.4."""
+    """Time constant 2.5 ms, r 1, threshold 0.1: with Norse's usual step of a millisecond an input counts 0.4."""
     network = from_nir(GRAPHS / "lif_norse.nir", dt=1e-3)
     x = np.zeros((6, 1, 1), np.float32)
     x[[0, 3, 4]] = [[[0.3]], [[0.2]], [[0.1]]]

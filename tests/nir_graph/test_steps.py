@@ -48,7 +48,7 @@ def test_both_rules_are_what_they_say(tau: float, r: float, part: float) -> None
 
 @given(steps, st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=6))
 def test_a_constant_input_drives_to_its_own_level(step: Step, ratios: list[float]) -> None:
-    """Decay and the gain of r = 1 add up to 1: a membrane under a current I settles at r I, whatever the time constant."""
+    """Decay and the gain of r = 1 add up to 1: a membrane under a current I settles at r I, whatever tau is."""
     tau = step.dt * (1 + np.array(ratios))
     assert step.decay(tau) + step.gain(tau, 1.0) == pytest.approx(np.ones(len(ratios)), rel=1e-15)
 
