@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.layers import Shape
+from snnsim.layers.base import FloatArray
 from snnsim.nir_graph.graph import Node
 from snnsim.nir_graph.neurons import Neuron
 from snnsim.nir_graph.steps import Values
@@ -125,7 +126,7 @@ class Builder:
                 single = channels[:, 0]
         return [_shortest(value) for value in single]
 
-    def finish(self) -> dict[str, Array]:
+    def finish(self) -> dict[str, FloatArray]:
         """Return the parameters of all layers; whether a layer has a bias is known by now."""
         for index, weights in self.weighted.items():
             (options,) = self.layers[index].values()
@@ -133,7 +134,7 @@ class Builder:
             self.parameters[f"{index}.weight"] = weights.weight
             if weights.bias is not None:
                 self.parameters[f"{index}.bias"] = weights.bias
-        return self.parameters
+        return {name: array.astype(np.float32) for name, array in self.parameters.items()}
 
 
 def _recurrent(node: Node, size: int) -> tuple[Array, Array | None]:

@@ -51,11 +51,11 @@ class Node:
             raise self.fault(f"{key} holds NaN or infinite values")
         return array
 
-    def sizes(self, key: str, default: int) -> list[int]:
+    def sizes(self, key: str, default: int | None = None, *, least: int = 1) -> list[int]:
         """Return two whole numbers, for rows and columns; one stands for both."""
         array = self.numbers(key, default).reshape(-1)
-        if array.size not in (1, 2) or (array != np.rint(array)).any() or (array < 0).any():
-            raise self.fault(f"{key} must be one or two whole numbers (got {array.tolist()})")
+        if array.size not in (1, 2) or (array != np.rint(array)).any() or (array < least).any():
+            raise self.fault(f"{key} must be one or two whole numbers of at least {least} (got {array.tolist()})")
         rows, columns = np.broadcast_to(array, 2)
         return [int(rows), int(columns)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snnsim.errors import InputError
+from snnsim.errors import InputError, key_name
 from snnsim.layers import Shape
 from snnsim.layers.window import Window
 from snnsim.network import Network
@@ -64,11 +64,24 @@ def from_nir(
         tree, version = read_tree(Path(source))
         called = f"{source}: "
     else:
-        tree, version, called = source.to_dict(), "", ""
+        tree, version, called = _plain(source), "", ""
     try:
-        return _network(Graph.of(tree), version, dt, discretization, checked_reset(reset))
+        # What overflows is found where parameters must be finite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _network(Graph.of(tree), version, dt, discretization, checked_reset(reset))
     except InputError as error:
-        raise InputError(f"{called}{error}") from None
+        raise InputError(f"{called}{key_name(error.path)}{': ' if error.path else ''}{error}") from None
+
+
+def _plain(graph: "nir.NIRGraph") -> Mapping[str, Any]:
+    """Return a graph of the library as nested maps."""
+    if not hasattr(graph, "to_dict") or not hasattr(graph, "nodes"):
+        raise InputError(f"must be a file or a nir.NIRGraph (got {type(graph).__name__})")
+    for name, node in graph.nodes.items():
+        if node is None:  # as tools write what they have no node for
+            raise InputError(f"node {name!r}: is empty; the tool that made the graph has no NIR node for it")
+    plain: Mapping[str, Any] = graph.to_dict()
+    return plain
 
 
 def _network(graph: Graph, version: str, dt: float | None, discretization: str | None, reset: str | None) -> Network:
@@ -174,7 +187,9 @@ def _add_conv2d(builder: Builder, node: Node) -> None:
     weight = node.numbers("weight")
     if weight.ndim != 4:
         raise node.fault(f"weight must be [out, in, height, width] (got shape {list(weight.shape)})")
-    (groups,) = set(node.sizes("groups", 1))
+    groups, _ = node.sizes("groups", 1)
+    if len(weight) % groups:
+        raise node.fault(f"groups must divide its {len(weight)} outputs (got {groups})")
     if len(builder.shape) == 3 and weight.shape[1] * groups != builder.shape[0]:
         raise node.fault(f"takes {weight.shape[1] * groups} channels, and gets shape {list(builder.shape)}")
     padding = node.values.get("padding")
@@ -183,7 +198,9 @@ def _add_conv2d(builder: Builder, node: Node) -> None:
     options: dict[str, Any] = {
         "kernel": list(weight.shape[2:]),
         "stride": node.sizes("stride", 1),
-        "padding": (padding if padding == "same" else 0) if isinstance(padding, str) else node.sizes("padding", 0),
+        "padding": (padding if padding == "same" else 0)
+        if isinstance(padding, str)
+        else node.sizes("padding", 0, least=0),
         "dilation": node.sizes("dilation", 1),
     }
     bias = None if node.values.get("bias") is None else _bias(node, len(weight))
@@ -194,10 +211,10 @@ def _add_conv2d(builder: Builder, node: Node) -> None:
 
 
 def _add_pool(builder: Builder, node: Node) -> None:
-    if any(node.sizes("padding", 0)):
+    if any(node.sizes("padding", 0, least=0)):
         raise node.fault("has a padding, which pools of a network have not")
-    kernel = node.sizes("kernel_size", 0)
-    options = {"kernel": kernel, "stride": node.sizes("stride", 0) if "stride" in node.values else kernel}
+    kernel = node.sizes("kernel_size")
+    options = {"kernel": kernel, "stride": node.sizes("stride") if "stride" in node.values else kernel}
     name = "sum_pool2d" if node.kind == "SumPool2d" else "avg_pool2d"
     shape = (builder.shape[0], *_window(builder, node, options).out)
     if builder.open is not None and name == "sum_pool2d":

@@ -331,8 +331,15 @@ IMAGES = image_neurons((2, 5, 7))
 POOL = nir.SumPool2d(kernel_size=np.array([1, 1]), stride=np.array([1, 1]), padding=np.array([0, 0]))
 PADDED = nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([1, 0]))
 CUBA = full(2, tau_mem=2e-4, tau_syn=2e-4, r=2.0, w_in=2.0)
-CHANNELS = image_graph(POOL, IMAGES)
-CHANNELS.nodes["n0"].groups = 2
+
+
+def grouped(groups: int) -> nir.NIRGraph:
+    """Return a convolution that says more groups than it has."""
+    graph = image_graph(POOL, IMAGES)
+    graph.nodes["n0"].groups = groups
+    return graph
+
+
 REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
     "unknown node": (
         chain(affine(WEIGHT), nir.Delay(delay=np.ones(2)), lif(2)),
@@ -391,11 +398,17 @@ REFUSED: dict[str, tuple[nir.NIRGraph, str]] = {
         image_graph(PADDED, IMAGES),
         r"'n1' \(SumPool2d\): has a padding, which pools of a network have not",
     ),
-    "other channels": (CHANNELS, r"'n0' \(Conv2d\): takes 4 channels, and gets shape \[2, 7, 8\]"),
+    "other channels": (grouped(2), r"'n0' \(Conv2d\): takes 4 channels, and gets shape \[2, 7, 8\]"),
     "kernel too large": (
         image_graph(POOL, IMAGES, dilation=(4, 1)),
         r"'n0' \(Conv2d\): spans 9, more than the padded height 7",
     ),
+    "stride of 0": (image_graph(POOL, IMAGES, stride=(0, 1)), r"stride must be one or two whole numbers of at least 1"),
+    "half a stride": (image_graph(POOL, IMAGES, stride=(0.5, 1)), r"'n0' \(Conv2d\): stride must be one or two whole"),
+    "groups that do not divide": (grouped(3), r"groups must divide its 2 outputs \(got 3\)"),
+    "overflow": (chain(affine([[1e30]]), lif(1, r=1e30)), r"^the graph: 0.weight holds NaN or infinite values"),
+    "threshold beyond float32": (chain(affine([[1.0]]), lif(1, v_threshold=1e300)), r"threshold: must be "),
+    "nothing but neurons": (chain(lif(1)), r"^network: must have at least one layer with weights"),
     "stride with same": (
         image_graph(POOL, IMAGES, padding="same", stride=(2, 2)),
         r"'n0' \(Conv2d\): same needs stride 1",
@@ -422,3 +435,17 @@ def test_what_a_network_cannot_hold_is_refused(case: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         from_nir(graph)
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_node_is_named() -> None:
+    """Tools put nothing where they have no node for a module."""
+    graph = chain(affine(WEIGHT), lif(2))
+    graph.nodes["n1"] = None
+    with pytest.raises(InputError, match=r"^node 'n1': is empty; the tool that made the graph has no NIR node for it$"):
+        from_nir(graph)
+
+
+def test_neither_a_file_nor_a_graph() -> None:
+    """Is said so."""
+    with pytest.raises(InputError, match=r"^must be a file or a nir\.NIRGraph \(got LIF\)$"):
+        from_nir(lif(2))
