@@ -65,7 +65,10 @@ def test_a_trained_run_becomes_a_graph_and_a_model_again(snnsim: Any, tmp_path: 
         "5_lif: a spike resets the membrane to v_reset",
         "7_li: readout mean",
     ]
+    answers = [snnsim("predict", model, "digits", "encoder.direct.num_steps=4").stdout for model in ("run", "b.npz")]
+
     assert second.returncode == 0, second.stderr
+    assert answers[0] == answers[1] != ""
     figures = [json.loads(result.stdout)["test"] for result in (first, second)]
     assert figures[0]["spikes"] > 0
     assert figures[0]["accuracy"] == figures[1]["accuracy"]

@@ -114,6 +114,30 @@ def test_we_read_what_snntorch_writes(tmp_path: Path) -> None:
     assert np.array_equal(network.run(x, record="spikes").spikes[7][:, 0], expected)
 
 
+@pytest.mark.parametrize("name", ["LIFBox", "IAF"])
+def test_we_read_what_norse_writes(tmp_path: Path, name: str) -> None:
+    """Its time constants are multiplied by its dt, 1e-3: the step that gives its decays is 1e-6."""
+    torch, norse = need("torch"), need("norse.torch")
+    torch.manual_seed(0)
+    one = torch.ones(7)
+    leak = {"tau_mem_inv": 100 * one, "v_leak": 0 * one} if name == "LIFBox" else {}
+    parameters = getattr(norse, f"{name}Parameters")(v_th=0.3 * one, v_reset=0 * one, **leak)
+    weights = torch.nn.Linear(12, 7)
+    weights.weight.data *= 4
+    module = norse.SequentialState(weights, getattr(norse, f"{name}Cell")(parameters))
+    nir.write(tmp_path / "a.nir", norse.to_nir(module, torch.zeros(1, 12)))
+
+    network = from_nir(tmp_path / "a.nir", dt=1e-6)
+
+    x = spike_trains(np.random.default_rng(0), (30, 3, 12), 0.4, graded=False)
+    found, state = network.run(x, record="spikes").spikes[1], None
+    assert 0 < found.sum() < found.size
+    with torch.no_grad():
+        for t in range(30):
+            expected, state = module(torch.tensor(x[t]), state)
+            assert np.array_equal(found[t], expected.numpy())
+
+
 def test_we_read_what_sinabs_writes(tmp_path: Path) -> None:
     """Convolution, integrate-and-fire, sum pooling; the soft reset that it has and NIR cannot say is told."""
     torch, layers = need("torch"), need("sinabs.layers")
