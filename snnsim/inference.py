@@ -84,8 +84,9 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
     path = Path(where)
     config: Config | None = None
     if path.suffix == ".npz" or (path / "model.npz").exists():
-        network = Network.load(path)
-        if overrides or read_model(path)[0].settings:
+        model, file = read_model(path)
+        network = Network.from_stored(model, str(file))
+        if overrides or model.settings:
             network, config = _with_overrides(path, overrides, None)
     else:
         loaded = load(where, overrides)

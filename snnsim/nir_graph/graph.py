@@ -21,7 +21,7 @@ DEEPEST = 8
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A node: its name, its type, and its values as they are stored."""
+    """A node: its name, its type, its values as they are stored, and what snnsim noted in its metadata."""
 
     name: str
     kind: str
@@ -72,6 +72,7 @@ class Graph:
     """Nodes by name, and edges from node to node; subgraphs are written out, their nodes called ``outer.inner``.
 
     ``start`` is the graph's own input node, where it has one; the ends of subgraphs are nodes among the others.
+    ``metadata`` are empty unless snnsim wrote the graph: NIR leaves their meaning open.
     """
 
     nodes: Mapping[str, Node]
@@ -88,10 +89,12 @@ class Graph:
         InputError
             The maps are not those of a graph; names the node.
         """
-        nodes, edges, doors = _written_out(tree, "", 0)
+        metadata = _map(tree.get("metadata"))
+        ours = "snnsim" in metadata
+        nodes, edges, doors = _written_out(tree, "", 0, ours=ours)
         inputs = doors["Input"]
         start = nodes[inputs[0]] if len(inputs) == 1 else None
-        return cls(nodes, frozenset(edges), start, _map(tree.get("metadata")))
+        return cls(nodes, frozenset(edges), start, metadata if ours else {})
 
     def stages(self) -> list[Stage]:
         """Return the nodes from input to output, without the ends.
@@ -150,7 +153,7 @@ class Graph:
 
 
 def _written_out(
-    tree: Mapping[str, Any], prefix: str, depth: int
+    tree: Mapping[str, Any], prefix: str, depth: int, *, ours: bool
 ) -> tuple[dict[str, Node], set[tuple[str, str]], dict[str, list[str]]]:
     """Return the nodes and edges of a graph, those of its subgraphs among them, and the names of its own ends."""
     called = f"subgraph {prefix.removesuffix('.')!r}" if prefix else "the graph"
@@ -167,11 +170,11 @@ def _written_out(
         if not isinstance(kind, str):
             raise InputError(f"node {name!r}: has no type")
         if kind == "NIRGraph":
-            below, between, inside[name] = _written_out(values, f"{name}.", depth + 1)
+            below, between, inside[name] = _written_out(values, f"{name}.", depth + 1, ours=ours)
             nodes |= below
             edges |= between
             continue
-        nodes[name] = Node(name, kind, values, _map(values.get("metadata")))
+        nodes[name] = Node(name, kind, values, _map(values.get("metadata")) if ours else {})
         if kind in ENDS:
             doors[kind].append(name)
     for source, target in _pairs(tree.get("edges"), called):

@@ -85,17 +85,16 @@ def _plain(graph: "nir.NIRGraph") -> Mapping[str, Any]:
 
 
 def _network(graph: Graph, version: str, dt: float | None, discretization: str | None, reset: str | None) -> Network:
-    ours = graph.metadata if "snnsim" in graph.metadata else {}
-    written = Node("", "NIRGraph", ours)
+    written = Node("", "NIRGraph", graph.metadata)
     step = Step(
-        float(written.numbers("dt", DT).reshape(-1)[0]) if dt is None else dt,
-        str(ours.get("discretization", "euler")) if discretization is None else discretization,
+        float(written.numbers("dt", DT).reshape(-1)[0] if dt is None else dt),
+        str(graph.metadata.get("discretization", "euler") if discretization is None else discretization),
     )
     stages = graph.stages()
     builder = Builder(_input_shape(graph, stages))
     input_shape = builder.shape
     for index, stage in enumerate(stages):
-        _add(builder, stage, step, reset, last=index == len(stages) - 1, ours=bool(ours))
+        _add(builder, stage, step, reset, last=index == len(stages) - 1)
     _end(builder, stages)
     parameters = builder.finish()
     network = Network.from_config(builder.layers, input_shape=input_shape)
@@ -135,20 +134,20 @@ def _input_shape(graph: Graph, stages: list[Stage]) -> Shape:
     return shape
 
 
-def _add(builder: Builder, stage: Stage, step: Step, reset: str | None, *, last: bool, ours: bool) -> None:
+def _add(builder: Builder, stage: Stage, step: Step, reset: str | None, *, last: bool) -> None:
     """Add the layer of a node."""
     node = stage.node
     if node.kind in LAYERS:
-        _add_neurons(builder, stage, step, reset, last=last, ours=ours)
+        _add_neurons(builder, stage, step, reset, last=last)
     elif node.kind in _LAYERS_WITHOUT_STATE:
         _LAYERS_WITHOUT_STATE[node.kind](builder, node)
     else:
         raise node.fault(f"has no counterpart in the network language; it reads {PORTABLE}")
 
 
-def _add_neurons(builder: Builder, stage: Stage, step: Step, reset: str | None, *, last: bool, ours: bool) -> None:
-    node, written = stage.node, stage.node.metadata if ours else {}
-    if reset is None and written.get("reset") == "subtract":
+def _add_neurons(builder: Builder, stage: Stage, step: Step, reset: str | None, *, last: bool) -> None:
+    node, written = stage.node, stage.node.metadata
+    if reset is None and str(written.get("reset")) == "subtract":
         reset = "subtract"
     neuron = read_neuron(node, builder.shape, step, reset)
     options: dict[str, Any] = {}
@@ -161,7 +160,8 @@ def _add_neurons(builder: Builder, stage: Stage, step: Step, reset: str | None, 
         builder.notes.append(f"{node.name}: the membrane is counted from v_reset, and begins there")
     if last:
         usual, others = ("count", ("rate",)) if neuron.reset is not None else ("mean", ("sum", "max", "last"))
-        options["readout"] = written["readout"] if written.get("readout") in others else usual
+        noted = str(written.get("readout"))
+        options["readout"] = noted if noted in others else usual
         builder.notes.append(f"{node.name}: readout {options['readout']}")
     builder.neurons(node, neuron, stage.recurrent, options)
 
@@ -193,14 +193,14 @@ def _add_conv2d(builder: Builder, node: Node) -> None:
     if len(builder.shape) == 3 and weight.shape[1] * groups != builder.shape[0]:
         raise node.fault(f"takes {weight.shape[1] * groups} channels, and gets shape {list(builder.shape)}")
     padding = node.values.get("padding")
-    if isinstance(padding, str) and padding not in ("same", "valid"):
+    if not isinstance(padding, str):
+        padding = node.sizes("padding", 0, least=0)
+    elif padding not in ("same", "valid"):
         raise node.fault(f"padding must be numbers, same or valid (got {padding!r})")
     options: dict[str, Any] = {
         "kernel": list(weight.shape[2:]),
         "stride": node.sizes("stride", 1),
-        "padding": (padding if padding == "same" else 0)
-        if isinstance(padding, str)
-        else node.sizes("padding", 0, least=0),
+        "padding": 0 if padding == "valid" else padding,
         "dilation": node.sizes("dilation", 1),
     }
     bias = None if node.values.get("bias") is None else _bias(node, len(weight))

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,8 +10,7 @@ from snnsim.layers import Shape
 from snnsim.nir_graph.graph import Node
 from snnsim.nir_graph.steps import Step, Values, settled
 
-Reset = Literal["zero", "subtract"]
-RESETS: tuple[str, ...] = get_args(Reset)
+RESETS = ("zero", "subtract")
 
 # Neuron nodes, and the layers that they become.
 LAYERS = {"IF": "if", "LIF": "lif", "CubaLIF": "cuba_lif", "I": "li", "LI": "li", "CubaLI": "cuba_li"}
@@ -64,7 +62,7 @@ def read_neuron(node: Node, shape: Shape, step: Step, reset: str | None) -> Neur
     threshold = values("v_threshold") - rest if fires else None
     if threshold is not None and (threshold <= 0).any():
         above = "v_reset" if rest.any() else "0"
-        raise node.fault(f"v_threshold must be above {above} (lowest {threshold.min() + rest.max():g})")
+        raise node.fault(f"v_threshold must be above {above} (lowest {(threshold + rest).min():g})")
     return Neuron(
         layer=LAYERS[node.kind],
         beta=beta,

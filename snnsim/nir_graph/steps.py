@@ -14,7 +14,6 @@ All arrays are float64, one value per neuron; times are seconds.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from snnsim.errors import InputError
 
 Values = NDArray[np.float64]
-Discretization = Literal["euler", "exp"]
-DISCRETIZATIONS: tuple[str, ...] = get_args(Discretization)
+DISCRETIZATIONS = ("euler", "exp")
 DT = 1e-4
 
 # A gain is the product of up to three numbers that other frameworks store in float32, each off by up to 2^-24: what is
