@@ -11,7 +11,7 @@ import pytest
 
 from snnsim.errors import ConfigError, DataError, DivergedError, InputError
 
-COMMANDS = ["data", "describe", "eval", "new", "predict", "run", "schema", "sweep", "validate"]
+COMMANDS = ["data", "describe", "eval", "export", "import", "new", "predict", "run", "schema", "sweep", "validate"]
 HEAVY = ["numba", "numpy", "scipy", "matplotlib", "pydantic", "yaml", "rich", "jinja2"]
 
 
