@@ -65,6 +65,11 @@ def _cell(value: object) -> str:
 
 def origin_lines(origin: Mapping[str, Any]) -> list[str]:
     """Say what a network was read from, then what was assumed, one thing a line; nothing of one of our own."""
-    lists = [value for value in origin.values() if isinstance(value, list)]
-    facts = [f"{key} {value}" for key, value in origin.items() if not isinstance(value, list)]
-    return [f"read from {', '.join(facts)}", *(str(line) for lines in lists for line in lines)] if origin else []
+    if not origin:
+        return []
+    form = " ".join(str(origin.get(key, "")) for key in ("format", "version")).strip()
+    assumed = origin.get("assumed")
+    return [
+        f"read from {form}, steps of {origin.get('dt')} s by {origin.get('discretization')}",
+        *map(str, assumed if isinstance(assumed, list) else []),
+    ]

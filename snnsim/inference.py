@@ -17,7 +17,7 @@ from snnsim.evaluation import BATCH, batch_input, evaluate
 from snnsim.experiment import build_network, prepare
 from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
-from snnsim.model_file import StoredModel, read_model
+from snnsim.model_file import StoredModel, is_model, read_model
 from snnsim.network import Network
 from snnsim.passes import fan_outs
 from snnsim.recorded import binning, data_notes, settle_steps
@@ -83,7 +83,7 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
     """Describe the network of a configuration (name or file), a model file or a run directory."""
     path = Path(where)
     config: Config | None = None
-    if path.suffix == ".npz" or (path / "model.npz").exists():
+    if is_model(path):
         model, file = read_model(path)
         network = Network.from_stored(model, str(file))
         if overrides or model.settings:

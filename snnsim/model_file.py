@@ -59,6 +59,19 @@ def write_model(path: Path, model: StoredModel) -> None:
     write_arrays(path, arrays | dict(model.parameters))
 
 
+def is_model(path: Path) -> bool:
+    """Whether a path is that of a model, by its name or its content, or of a run directory that holds one."""
+    if path.is_dir():
+        return (path / "model.npz").exists()
+    if path.suffix == ".npz":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"  # a zip, as .npz files are
+    except OSError:
+        return False
+
+
 def read_model(path: Path) -> tuple[StoredModel, Path]:
     """Read a model file, or the model of a run directory; no code in it is executed.
 
