@@ -14,7 +14,7 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
     from snnsim import inference
     from snnsim.tables import text_table
 
-    from .render import fan_out, memory, shape
+    from .render import fan_out, memory, origin_lines, shape
 
     description = inference.describe(what, overrides)
     rows = [
@@ -36,3 +36,5 @@ def describe(what: str, overrides: tuple[str, ...]) -> None:
         "as much memory as the steps of the data need" if needed is None else f"about {memory(needed)} besides the data"
     )
     click.echo(f"{total:,} parameters; training takes {said}")
+    for line in origin_lines(description.origin):
+        click.echo(line)

@@ -20,6 +20,7 @@ from .describe import describe
 from .doctor import doctor
 from .eval import evaluate
 from .new import new
+from .nir import export, import_
 from .predict import predict
 from .report import report
 from .run import run
@@ -65,7 +66,22 @@ def snnsim(state: _State, debug: bool) -> None:
     state.debug = debug
 
 
-for _command in (run, evaluate, predict, report, describe, validate, sweep, schema, new, data, doctor, completion):
+for _command in (
+    run,
+    evaluate,
+    predict,
+    report,
+    describe,
+    validate,
+    sweep,
+    schema,
+    new,
+    data,
+    export,
+    import_,
+    doctor,
+    completion,
+):
     snnsim.add_command(_command)
 
 

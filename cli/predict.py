@@ -6,22 +6,29 @@ from pathlib import Path
 
 import click
 
-from .options import data_dir_option, skip_bad_option, threads_option, with_skipping
+from .options import data_dir_option, overrides_argument, skip_bad_option, threads_option, with_skipping
 
 
 @click.command()
 @click.argument("model", metavar="RUN_DIR|MODEL", type=click.Path(path_type=Path))
 @click.argument("data", metavar="NAME|PATH")
+@overrides_argument
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.csv", help="File to write instead of printing.")
 @threads_option
 @data_dir_option
 @skip_bad_option
 def predict(
-    model: Path, data: str, out: Path | None, threads: int | None, data_dir: Path | None, skip_bad: bool
+    model: Path,
+    data: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    threads: int | None,
+    data_dir: Path | None,
+    skip_bad: bool,
 ) -> None:
     """Classify samples: the class and the logits of each, as CSV.
 
-    Of a regression, its outputs.
+    Of a regression, its outputs. KEY=VALUE changes a setting the model carries, or gives one it lacks.
     """
     from snnsim import inference
     from snnsim.files import write_text
@@ -29,7 +36,7 @@ def predict(
     classes, logits = inference.predict_model(
         model,
         data,
-        with_skipping((), skip_bad),
+        with_skipping(overrides, skip_bad),
         data_dir=data_dir,
         threads=threads,
         warn=lambda text: click.echo(text, err=True),

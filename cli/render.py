@@ -1,6 +1,7 @@
 """Results as text for people."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def neurobench_rows(figures: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -35,3 +36,15 @@ def shape(axes: Sequence[int]) -> str:
 def fan_out(mean: float, largest: int) -> str:
     """Write how many synapses an event reaches: ``256``, or ``293.88 (at most 400)`` where inputs differ."""
     return f"{largest:,}" if mean == largest else f"{mean:,.2f} (at most {largest:,})"
+
+
+def origin_lines(origin: Mapping[str, Any]) -> list[str]:
+    """Say what a network was read from, then what was assumed, one thing a line; nothing of one of our own."""
+    if not origin:
+        return []
+    form = " ".join(str(origin.get(key, "")) for key in ("format", "version")).strip()
+    assumed = origin.get("assumed")
+    return [
+        f"read from {form}, steps of {origin.get('dt')} s by {origin.get('discretization')}",
+        *map(str, assumed if isinstance(assumed, list) else []),
+    ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from snnsim.experiment import run_experiment
     from snnsim.learning import evaluate, load_data, train
     from snnsim.network import Network
+    from snnsim.nir_graph import from_nir, save_nir, to_nir
     from snnsim.results import BatchRun
     from snnsim.runs import Run, read_run, run
     from snnsim.training.trainer import Training
@@ -33,11 +34,14 @@ _PUBLIC = {
     "Training": "snnsim.training.trainer",
     "datasets": "snnsim.datasets",
     "evaluate": "snnsim.learning",
+    "from_nir": "snnsim.nir_graph",
     "load_data": "snnsim.learning",
     "plots": "snnsim.plots",
     "read_run": "snnsim.runs",
     "run": "snnsim.runs",
     "run_experiment": "snnsim.experiment",
+    "save_nir": "snnsim.nir_graph",
+    "to_nir": "snnsim.nir_graph",
     "train": "snnsim.learning",
 }
 
@@ -57,11 +61,14 @@ __all__ = [
     "__version__",
     "datasets",
     "evaluate",
+    "from_nir",
     "load_data",
     "plots",
     "read_run",
     "run",
     "run_experiment",
+    "save_nir",
+    "to_nir",
     "train",
 ]
 

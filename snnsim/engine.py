@@ -103,7 +103,7 @@ class Engine:
                     events[layer.index] = output.copy()
         if "membrane" in record:
             for layer in self.layers:
-                if layer.fires or layer.name in ("li", "relu"):
+                if layer.fires or layer.name in ("li", "cuba_li", "relu"):
                     trace = micro.saved[layer.index][0]
                     membrane[layer.index] = trace.reshape(*trace.shape[:2], *layer.out_shape).copy()
         # Step logits may lie in a buffer of the worker's, which its next micro-batch overwrites.

@@ -17,7 +17,7 @@ from snnsim.evaluation import BATCH, batch_input, evaluate
 from snnsim.experiment import build_network, prepare
 from snnsim.layers.base import FloatArray
 from snnsim.losses import make_loss
-from snnsim.model_file import StoredModel, read_model
+from snnsim.model_file import StoredModel, is_model, read_model
 from snnsim.network import Network
 from snnsim.neurobench import NeuroBench
 from snnsim.passes import fan_outs
@@ -52,11 +52,13 @@ class LayerDescription:
 class Description:
     """A network's layers, and about how many bytes training takes besides the data.
 
-    ``training_bytes`` is None where the data decide the number of steps.
+    ``training_bytes`` is None where the data decide the number of steps; ``origin`` says what the network was read
+    from, and is empty for one of our own.
     """
 
     layers: list[LayerDescription]
     training_bytes: int | None
+    origin: dict[str, Any]
 
 
 def check(loaded: LoadedConfig, data_dir: Path | None = None) -> Network:
@@ -81,8 +83,12 @@ def check(loaded: LoadedConfig, data_dir: Path | None = None) -> Network:
 def describe(where: str, overrides: Sequence[str] = ()) -> Description:
     """Describe the network of a configuration (name or file), a model file or a run directory."""
     path = Path(where)
-    if path.suffix == ".npz" or (path / "model.npz").exists():
-        network, config = _with_overrides(path, overrides, None)
+    config: Config | None = None
+    if is_model(path):
+        model, file = read_model(path)
+        network = Network.from_stored(model, str(file))
+        if overrides or model.settings:
+            network, config = _with_overrides(path, overrides, None)
     else:
         loaded = load(where, overrides)
         network, config = check(loaded), loaded.config
@@ -99,8 +105,9 @@ def describe(where: str, overrides: Sequence[str] = ()) -> Description:
         )
         for layer in network.layers
     ]
-    steps = config.encoder.num_steps
-    return Description(layers, None if steps is None else network.training_bytes(steps, config.train))
+    steps = None if config is None else config.encoder.num_steps
+    needed = None if config is None or steps is None else network.training_bytes(steps, config.train)
+    return Description(layers, needed, network.origin)
 
 
 def evaluate_model(
@@ -236,6 +243,7 @@ def _with_overrides(where: Path, overrides: Sequence[str], data: str | None) -> 
     try:
         network = Network(loaded.config.network, trained.input_shape, loaded.config.seed)
         network.load_parameters(trained.parameters, str(file))
+        network.origin = trained.origin
     except InputError as error:
         raise (loaded.explain(error) if error.path else error) from None
     return network, loaded.config

@@ -29,12 +29,15 @@ class StoredModel:
     settings : dict
         Keys of a configuration that evaluation starts from (``data``, ``encoder``, ``train`` with its loss, ``seed``,
         ``energy``); empty for a network that was never in a run.
+    origin : dict
+        What the network was read from, and what was assumed; empty for one of our own.
     """
 
     layers: list[Any]
     input_shape: list[int]
     parameters: Mapping[str, NDArray[Any]]
     settings: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 def write_model(path: Path, model: StoredModel) -> None:
@@ -45,15 +48,28 @@ def write_model(path: Path, model: StoredModel) -> None:
     InputError
         The file cannot be written.
     """
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "input_shape": model.input_shape,
         "network": model.layers,
         "settings": model.settings,
-    }
+    } | ({"origin": model.origin} if model.origin else {})
     text = json.dumps(header, sort_keys=True, separators=(",", ":"))
     arrays: dict[str, NDArray[Any]] = {"spec": np.frombuffer(text.encode(), np.uint8)}
     write_arrays(path, arrays | dict(model.parameters))
+
+
+def is_model(path: Path) -> bool:
+    """Whether a path is that of a model, by its name or its content, or of a run directory that holds one."""
+    if path.is_dir():
+        return (path / "model.npz").exists()
+    if path.suffix == ".npz":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"  # a zip, as .npz files are
+    except OSError:
+        return False
 
 
 def read_model(path: Path) -> tuple[StoredModel, Path]:
@@ -74,13 +90,16 @@ def read_model(path: Path) -> tuple[StoredModel, Path]:
     try:
         header = json.loads(arrays.pop("spec").tobytes())
         found = header["format"]
-        stored = StoredModel(header["network"], header["input_shape"], arrays, header["settings"])
+        stored = StoredModel(
+            header["network"], header["input_shape"], arrays, header["settings"], header.get("origin", {})
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: not a model of snnsim, or damaged ({error})") from None
     if found != FORMAT:
         raise InputError(f"{file}: a model of format {found}, this version reads {FORMAT}")
-    if not isinstance(stored.layers, list) or not isinstance(stored.settings, dict):
-        raise InputError(f"{file}: not a model of snnsim, or damaged (network or settings of another kind)")
+    kinds = ((stored.layers, list), (stored.settings, dict), (stored.origin, dict))
+    if not all(isinstance(value, kind) for value, kind in kinds):
+        raise InputError(f"{file}: not a model of snnsim, or damaged (network, settings or origin of another kind)")
     return stored, file
 
 

@@ -17,7 +17,7 @@ from snnsim.events import Events, as_float32
 from snnsim.execution import SLOTS, micro_batch_size, thread_count
 from snnsim.features import given_features
 from snnsim.layers import Dense, FiringNeurons, Flatten, Layer, LeakyIntegrators, Shape, build_layers
-from snnsim.layers.base import FloatArray, SampleKeys
+from snnsim.layers.base import FloatArray, SampleKeys, checked_shape
 from snnsim.losses import Loss, Targets, checked_targets
 from snnsim.model_file import StoredModel, read_model, write_model
 from snnsim.passes import parameters_of
@@ -41,6 +41,8 @@ class Network:
     input_shape : tuple of int
     seed : int
         What the initial weights were drawn with.
+    origin : dict
+        What a network was read from, and what was assumed; kept in model files, empty for one of our own.
 
     Notes
     -----
@@ -53,6 +55,7 @@ class Network:
         self.choices = tuple(choices)
         self.input_shape = tuple(int(n) for n in input_shape)
         self.seed = seed
+        self.origin: dict[str, Any] = {}
         self.layers: list[Layer] = build_layers(choices, self.input_shape, np.random.default_rng(seed))
         self.parameters: Mapping[str, FloatArray] = MappingProxyType(parameters_of(self.layers))
         self._engine = Engine(self.layers)
@@ -77,7 +80,7 @@ class Network:
         """
         if not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError(f"seed: must be a whole number of at least 0 (got {seed!r})")
-        return cls(parse_network(layers), _checked_shape(input_shape), int(seed))
+        return cls(parse_network(layers), checked_shape(input_shape), int(seed))
 
     @property
     def classes(self) -> int:
@@ -313,7 +316,7 @@ class Network:
 
     def stored(self, settings: dict[str, Any]) -> StoredModel:
         """Return what a model file holds of this network; ``settings`` are those of its run."""
-        return StoredModel(self.spec, list(self.input_shape), self.parameters, settings)
+        return StoredModel(self.spec, list(self.input_shape), self.parameters, settings, self.origin)
 
     @classmethod
     def from_stored(cls, model: StoredModel, source: str) -> "Network":
@@ -329,6 +332,7 @@ class Network:
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
         network.load_parameters(model.parameters, source)
+        network.origin = model.origin
         return network
 
     def save(self, path: str | Path) -> None:
@@ -388,11 +392,3 @@ class Network:
         layers = ", ".join(f"{layer.name} {list(layer.out_shape)}" for layer in self.layers)
         size = sum(array.size for array in self.parameters.values())
         return f"Network({list(self.input_shape)} -> {layers}; {size:,} parameters)"
-
-
-def _checked_shape(shape: object) -> Shape:
-    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
-    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in sizes)
-    if not sizes or not whole:
-        raise InputError(f"input_shape: must be a list of sizes of at least 1 (got {shape!r})")
-    return tuple(int(n) for n in sizes)

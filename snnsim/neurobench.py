@@ -130,7 +130,8 @@ def _bytes(layer: Layer) -> int:
 
 def _constants(layer: Layer) -> int:
     if isinstance(layer, LeakyIntegrators):
-        return (1 if (layer.beta == layer.beta[0]).all() else layer.beta.size) + 1  # a threshold too
+        decays = [values for values in (layer.beta, layer.alpha) if values is not None]
+        return sum(1 if (values == values[0]).all() else values.size for values in decays) + 1  # a threshold too
     if not isinstance(layer, FiringNeurons):
         return 0
     names = {"beta", "threshold", "alpha", "rho", "adaptation"} - set(layer.firing.learned)

@@ -66,7 +66,7 @@ def layer_rows(
     """
     rows = []
     for layer, total in zip(layers, counts, strict=True):
-        fires = total["neuron_updates"] > 0 and layer.name != "li"
+        fires = total["neuron_updates"] > 0 and layer.name not in ("li", "cuba_li")
         rate = f"{total['spikes'] / total['neuron_updates']:.2%}" if fires else ""
         operations = [Mean(total[name] / samples) for name in ("acs", "macs")] if total["macs_dense"] else ["", ""]
         synops: object = Mean((total["acs"] + total["macs"]) / samples) if total["macs_dense"] else ""

@@ -105,7 +105,7 @@ def brute_force_counts(problem: Problem, network: Network, run: BatchRun) -> tup
                 zeros["neuron_updates"] = [steps * signal.values.shape[2]] * problem.batch
                 if options["recurrent"]:
                     zeros |= _count_recurrent(signal.values, network.parameters[f"{index}.recurrent_weight"])
-            case "li":
+            case "li" | "cuba_li":
                 zeros["neuron_updates"] = [steps * network.classes] * problem.batch
             case "relu":
                 positive = np.maximum(run.membrane[index], 0)

@@ -128,7 +128,9 @@ def spiking_layers(draw: st.DrawFn, inputs: int) -> list[Any]:
     if readout in ("count", "rate"):
         layers.append(draw(firing_layers(classes, readout)))
     else:
-        layers.append({"li": {"beta": draw(st.sampled_from([0.0, 0.9, 1.0])), "readout": readout}})
+        options = {"beta": draw(st.sampled_from([0.0, 0.9, 1.0])), "readout": readout}
+        synapse = draw(st.sampled_from([None, None, 0.0, 0.75]))
+        layers.append({"li": options} if synapse is None else {"cuba_li": {**options, "alpha": synapse}})
     return layers
 
 

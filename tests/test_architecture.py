@@ -38,7 +38,7 @@ LEVELS: list[set[str]] = [
     {"features"},
     {"engine"},
     {"network"},
-    {"config", "energy"},
+    {"config", "energy", "nir_graph"},
     {"datasets"},
     {"evaluation", "recorded"},
     {"by_step", "neurobench"},

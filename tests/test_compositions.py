@@ -116,6 +116,7 @@ def test_products_in_a_row(name: str, readout: str, loss: str, input_coding: str
 
 WITHOUT_PRODUCT: dict[str, dict[str, Any]] = {
     "li": {"li": {"beta": 0.5}},
+    "cuba_li": {"cuba_li": {"beta": 0.5, "alpha": 0.75}},
     "count": {"lif": {"beta": 0.5, "readout": "count"}},
 }
 

@@ -42,6 +42,21 @@ def test_losses_on_leaky_integrators(readout: str, loss: dict[str, Any], beta: f
     assert_alive(*assert_gradients_agree(make_problem(network, seed=5, loss=loss)))
 
 
+@pytest.mark.parametrize("readout", ["mean", "sum", "max", "last"])
+@pytest.mark.parametrize("alpha", [0.0, 0.5, [0.25, 0.5, 0.75, 1.0]], ids=["none", "one", "each"])
+@pytest.mark.parametrize("input_coding", ["events", "direct"])
+def test_integrators_of_a_synaptic_current(readout: str, alpha: float | list[float], input_coding: str) -> None:
+    """Every readout of ``cuba_li``; a synaptic current that keeps nothing leaves ``li``."""
+    ends: list[Layer] = [{"cuba_li": {"beta": 0.75, "alpha": alpha, "readout": readout}}]
+    ends += [{"li": {"beta": 0.75, "readout": readout}}] if alpha == 0.0 else []
+    problems = [make_problem(two_hidden(end), seed=5, input_coding=input_coding) for end in ends]
+    traces = [assert_gradients_agree(problem) for problem in problems]
+    assert_alive(*traces[0])
+    for trace, gradients in traces[1:]:
+        assert np.array_equal(trace.logits, traces[0][0].logits)
+        assert all(np.array_equal(gradients[name], traces[0][1][name]) for name in gradients)
+
+
 @pytest.mark.parametrize("readout", ["count", "rate"])
 @pytest.mark.parametrize("loss", ON_ANY + ON_SPIKES, ids=str)
 def test_losses_on_firing_readouts(readout: str, loss: dict[str, Any]) -> None:

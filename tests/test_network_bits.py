@@ -69,9 +69,15 @@ def test_every_sample_of_a_large_batch_keeps_its_step_logits(end: list[Any]) -> 
         assert_same_bits(together.step_logits[:, part], alone.step_logits)
 
 
+def shaped(value: Any, shape: tuple[int, ...]) -> FloatArray:
+    """Return a value of neurons that broadcasts over a layer's signal: one for all, or one each."""
+    array = np.asarray(value, np.float32)
+    return array.reshape(shape) if array.ndim else array
+
+
 def adapted(threshold: FloatArray, spikes: FloatArray, options: dict[str, Any]) -> FloatArray:
     """Return what adaptive neurons are tested against, [T, B, N]."""
-    rho, adaptation = (np.asarray(options[key], np.float32) for key in ("rho", "adaptation"))
+    rho, adaptation = (shaped(options[key], spikes.shape[2:]) for key in ("rho", "adaptation"))
     limits = np.empty_like(spikes)
     trace = np.zeros_like(spikes[0])
     for t in range(len(spikes)):
@@ -87,13 +93,13 @@ def test_what_a_run_records(problem: Problem) -> None:
     run = network.run(problem.input, record=ALL, threads=1, **problem.options)
     firing = [layer.index for layer in network.layers if layer.fires]
     assert sorted(run.spikes) == firing
-    assert sorted(run.membrane) == sorted({*firing, *(x.index for x in network.layers if x.name == "li")})
+    assert sorted(run.membrane) == sorted({*firing, *(x.index for x in network.layers if x.name in ("li", "cuba_li"))})
     assert run.logits.shape == (problem.batch, network.classes)
     assert run.step_logits is not None
     assert run.step_logits.shape == (problem.steps, problem.batch, network.classes)
     for index in firing:
         ((_, options),) = network.spec[index].items()
-        threshold = np.asarray(options["threshold"], np.float32)
+        threshold = shaped(options["threshold"], network.layers[index].out_shape)
         if "rho" in options:
             threshold = adapted(threshold, run.spikes[index], options)
         above = run.membrane[index] > threshold
@@ -113,6 +119,7 @@ NETWORKS: dict[str, list[Any]] = {
     "narrow": [{"dense": 1}, {"lif": {"threshold": 0.01}}, {"dense": 2}, "li"],
     "one output": [{"dense": 24}, {"if": {"threshold": 0.2}}, {"dense": 1}, {"li": {"readout": "last"}}],
     "per step": [{"dense": 31}, {"lif": {"threshold": 0.2}}, {"dense": 3}, {"li": {"readout": "max"}}],
+    "synaptic readout": [{"dense": 31}, {"lif": {"threshold": 0.2}}, {"dense": 3}, {"cuba_li": {"alpha": 0.7}}],
     "firing readout": [{"dense": 31}, {"lif": {"threshold": 0.2}}, {"dense": 4}, {"lif": {"readout": "rate"}}],
     "recurrent": [{"dense": 33}, {"lif": {"threshold": 0.2, "recurrent": True}}, {"dense": 4}, "li"],
     "cuba": [

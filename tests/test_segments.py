@@ -57,7 +57,8 @@ def network_of(kind: str, readout: str = "mean", **options: Any) -> Layers:
     layers: Layers = [{"dense": 8}, neuron, {"dense": 7}, neuron, {"dense": 4}]
     if readout in ("count", "rate"):
         return [*layers, {kind: {**NEURONS[kind], "threshold": 0.5, **options, "readout": readout}}]
-    return [*layers, {"li": {"beta": 0.75, "readout": readout}}]
+    end = {"beta": 0.75, "readout": readout}
+    return [*layers, {"cuba_li": {**end, "alpha": 0.5}} if kind == "cuba_lif" else {"li": end}]
 
 
 def assert_close(found: Gradients, expected: Gradients, relative: float = 1e-5) -> None:

@@ -90,9 +90,12 @@ def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Ge
             return MaxPool2d(index, _pooled(options, shape, at))
         case spec.Lif() | spec.If() | spec.CubaLif() | spec.Alif() as options:
             return FiringNeurons(index, choice.name, shape, _firing(options, shape, at), options.readout, rng)
-        case spec.Li() as options:
+        case spec.Li() | spec.CubaLi() as options:
             beta = _values(options.decay(), shape, (*at, options.written("beta")))
-            return LeakyIntegrators(index, shape, beta, options.readout)
+            alpha = None
+            if isinstance(options, spec.CubaLi):
+                alpha = _values(options.decay("alpha"), shape, (*at, options.written("alpha")))
+            return LeakyIntegrators(index, shape, beta, options.readout, alpha)
         case spec.Flatten():
             return Flatten(index, shape)
         case spec.Relu():
@@ -170,6 +173,6 @@ def _check_ends(layers: Sequence[Layer]) -> None:
         raise InputError("a firing last layer needs readout: count or rate", ("network", last.index, last.name))
     if spiking and readout is None:
         raise InputError(
-            "a network of spiking layers must end in li, or in a firing layer with readout: count or rate",
+            "a network of spiking layers must end in li or cuba_li, or in a firing layer with readout: count or rate",
             ("network", last.index, last.name),
         )

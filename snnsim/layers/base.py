@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.accounting import LayerCounts, StepCounts
+from snnsim.errors import InputError
 from snnsim.events import Events
 from snnsim.kernels import propagate
 from snnsim.memory import aligned_zeros
@@ -17,6 +18,21 @@ from snnsim.tables import LayerFacts
 
 FloatArray = NDArray[np.float32]
 Shape = tuple[int, ...]
+
+
+def checked_shape(shape: object) -> Shape:
+    """Check the shape of a sample.
+
+    Raises
+    ------
+    InputError
+        It is not a list of whole numbers of at least 1.
+    """
+    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in sizes)
+    if not sizes or not whole:
+        raise InputError(f"input_shape: must be a list of sizes of at least 1 (got {shape!r})")
+    return tuple(int(n) for n in sizes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -123,7 +123,7 @@ class FiringNeurons(Layer):
         spread: dict[str, FloatArray] = {}
         for key in ("beta", "threshold", "alpha", "rho", "adaptation"):
             value = self.parameters.get(key, getattr(self.firing, key))
-            spread[key] = _NO_VALUES if value is None else _per_neuron(value, self.size)
+            spread[key] = _NO_VALUES if value is None else per_neuron(value, self.size)
         threshold = spread["threshold"]
         above = threshold if self.firing.spike_at == ">" else np.nextafter(threshold, np.float32(-np.inf))
         return Values(fire_above=above, **spread)
@@ -324,7 +324,7 @@ def _ones(steps: int) -> FloatArray:
     return np.ones(steps, np.float32)
 
 
-def _per_neuron(value: ArrayLike, size: int) -> FloatArray:
+def per_neuron(value: ArrayLike, size: int) -> FloatArray:
     """Spread one value, one per channel, or one per neuron over all neurons, float32 [N]."""
     given = np.asarray(value, np.float32).reshape(-1)
     return np.repeat(given, size // given.size)

@@ -1,6 +1,7 @@
 """How a network's last layer becomes logits: leaky integrators, firing neurons, or an ANN's currents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from snnsim.accounting import LayerCounts
 from snnsim.events import Events
-from snnsim.kernels import integrators
+from snnsim.kernels import codes, integrators
 from snnsim.layers.base import (
     NOT_CARRIED,
     Analog,
@@ -20,23 +21,26 @@ from snnsim.layers.base import (
     Signal,
     samples_of,
 )
-from snnsim.layers.neurons import as_current
+from snnsim.layers.neurons import as_current, per_neuron
 
 
 class LeakyIntegrators(Layer):
-    """``u[t] = beta * u[t-1] + I[t]``; logits are the membrane's ``mean``, ``sum``, ``max`` or ``last`` over time."""
+    """``u[t] = beta * u[t-1] + I[t]``; logits are the membrane's ``mean``, ``sum``, ``max`` or ``last`` over time.
 
-    name = "li"
+    With ``alpha``: ``i[t] = alpha * i[t-1] + I[t]`` takes the place of I.
+    """
 
-    def __init__(self, index: int, shape: Shape, beta: ArrayLike, readout: str) -> None:
+    def __init__(self, index: int, shape: Shape, beta: ArrayLike, readout: str, alpha: ArrayLike | None = None) -> None:
         super().__init__(index, shape, shape)
+        self.name = "li" if alpha is None else "cuba_li"
         self.readout = readout
-        self.beta = np.array(np.broadcast_to(np.asarray(beta, np.float32), self.size))
+        self.beta = per_neuron(beta, self.size)
+        self.alpha = None if alpha is None else per_neuron(alpha, self.size)
 
     @property
     def carries(self) -> tuple[int, ...]:
-        """The membrane."""
-        return (0,)
+        """The membrane, and the synaptic current where there is one."""
+        return (codes.REST,) if self.alpha is None else (codes.REST, codes.SYNAPTIC)
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Return the membrane at every step, [M, T, N]."""
@@ -44,7 +48,14 @@ class LeakyIntegrators(Layer):
         membrane: FloatArray = self.buffer(micro, "membrane", (micro.size, micro.steps, self.size))
         membrane = membrane[: current.shape[0]]
         state = self.buffer(micro, "state", (2, self.size))
-        integrators.integrate(current, membrane, self.beta, state, micro.carried.get(self.index, NOT_CARRIED))
+        carried = micro.carried.get(self.index, NOT_CARRIED)
+        drive = current
+        if self.alpha is not None:
+            with _row(carried, codes.SYNAPTIC) as row:
+                integrators.integrate(current, membrane, self.alpha, state, row)
+            drive = membrane
+        with _row(carried, codes.REST) as row:
+            integrators.integrate(drive, membrane, self.beta, state, row)
         micro.saved[self.index] = (membrane, current.shape[1])
         return Analog(membrane)
 
@@ -57,7 +68,10 @@ class LeakyIntegrators(Layer):
         total = np.empty((values.shape[0], self.size), np.float32)
         state = self.buffer(micro, "state", (2, self.size))
         carried = micro.carried_back.get(self.index, NOT_CARRIED)
-        integrators.backpropagate_integration(values, total, self.beta, state, carried)
+        for place, decay in enumerate((self.beta, self.alpha)):
+            if decay is not None:
+                with _row(carried, place) as row:
+                    integrators.backpropagate_integration(values, total, decay, state, row)
         summed_only = current_steps == 1 and values.shape[1] != 1
         return Gradient(total[:, None] if summed_only else values, total=total)
 
@@ -66,9 +80,9 @@ class LeakyIntegrators(Layer):
 
         With one beta, ``sum`` weighs step t by ``1 + beta + ... + beta^(T-1-t)``, ``mean`` by that over T, and
         ``last`` by ``beta^(T-1-t)``. With ``cut``: what is left of that where no gradient crosses a multiple of
-        ``cut`` steps.
+        ``cut`` steps. With a synaptic current there is no such closed form here.
         """
-        if self.readout == "max" or not (self.beta == self.beta[0]).all():
+        if self.alpha is not None or self.readout == "max" or not (self.beta == self.beta[0]).all():
             return None
         powers = np.float64(self.beta[0]) ** np.arange(steps)
         weights = powers if self.readout == "last" else np.cumsum(powers)
@@ -87,6 +101,15 @@ class LeakyIntegrators(Layer):
         counts = LayerCounts.zeros(samples_of(signal))
         counts.neuron_updates += micro.steps * self.size
         return counts
+
+
+@contextmanager
+def _row(carried: FloatArray, place: int) -> Iterator[FloatArray]:
+    """Give a kernel that carries one state a row of the carried states, and take it back."""
+    row = np.ascontiguousarray(carried[:, place : place + 1])
+    yield row
+    if carried.size:
+        carried[:, place : place + 1] = row
 
 
 @dataclass(frozen=True, eq=False)

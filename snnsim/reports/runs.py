@@ -14,7 +14,7 @@ from snnsim.accounting import COUNTERS
 from snnsim.errors import InputError
 
 FIRING = frozenset({"lif", "if", "cuba_lif", "alif"})
-STATEFUL = FIRING | {"li"}
+STATEFUL = FIRING | {"li", "cuba_li"}
 
 
 @dataclass(frozen=True)

@@ -298,6 +298,14 @@ class Li(_Leaky):
     )
 
 
+class CubaLi(_Leaky, _Synaptic):
+    """`Li` whose input passes a synaptic current, as in `CubaLif`."""
+
+    DECAYS: ClassVar[tuple[tuple[str, str, float], ...]] = CubaLif.DECAYS
+
+    readout: Literal["mean", "sum", "max", "last"] = "mean"
+
+
 class Flatten(Spec):
     """Rows of one axis, in row-major order."""
 
@@ -334,6 +342,7 @@ class LayerChoice(Choice):
     cuba_lif: CubaLif | None = None
     alif: Alif | None = None
     li: Li | None = None
+    cuba_li: CubaLi | None = None
     flatten: Flatten | None = None
     relu: Relu | None = None
     dropout: Dropout | None = None

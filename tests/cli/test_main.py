@@ -17,6 +17,8 @@ COMMANDS = [
     "describe",
     "doctor",
     "eval",
+    "export",
+    "import",
     "new",
     "predict",
     "report",

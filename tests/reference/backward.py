@@ -81,8 +81,10 @@ def backward(
             gradient, values = through_spikes(gradient, trace.states[index], cells, cut)
             for key in values.keys() & {key.partition(".")[2] for key in parameters if key.startswith(f"{index}.")}:
                 gradients[f"{index}.{key}"] = shared(values[key], parameters[f"{index}.{key}"].shape)
-        elif name == "li":
+        elif name in ("li", "cuba_li"):
             gradient = through_integration(gradient, decay(name, options), cut)
+            if name == "cuba_li":
+                gradient = through_integration(gradient, decay(name, options, "alpha"), cut)
         elif name == "relu":
             gradient = gradient * (trace.membrane[index] > 0)
         elif name == "dropout" and masks is not None:

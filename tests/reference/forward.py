@@ -15,7 +15,7 @@ Parameters = Mapping[str, NDArray[Any]]
 
 SHORT = {"dense": "out", "dropout": "p"} | dict.fromkeys(POOLS, "kernel")
 FIRING = ("lif", "if", "cuba_lif", "alif")
-STATEFUL = (*FIRING, "li")
+STATEFUL = (*FIRING, "li", "cuba_li")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def is_ann(network: Layers) -> bool:
 def readout_of(network: Layers) -> str:
     """Return how the step logits become logits: a firing layer's ``count`` is a sum, its ``rate`` a mean."""
     name, options = named(network[-1])
-    readout = options.get("readout", "mean" if name == "li" else "last")
+    readout = options.get("readout", "mean" if name in ("li", "cuba_li") else "last")
     return str({"count": "sum", "rate": "mean"}.get(readout, readout))
 
 
@@ -153,8 +153,9 @@ def forward(
             states = trace.states[index] = fire(signal, neuron(name, options, index, parameters, signal.shape[2]))
             trace.membrane[index] = states.membrane
             trace.spikes[index] = signal = states.spikes
-        elif name == "li":
-            signal = trace.membrane[index] = integrate(signal, decay(name, options))
+        elif name in ("li", "cuba_li"):
+            current = integrate(signal, decay(name, options, "alpha")) if name == "cuba_li" else signal
+            signal = trace.membrane[index] = integrate(current, decay(name, options))
         elif name == "relu":
             trace.membrane[index], signal = signal, np.maximum(signal, 0)
         elif name == "dropout" and masks is not None:
