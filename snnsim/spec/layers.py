@@ -299,11 +299,13 @@ class Li(_Leaky):
 
 
 class CubaLi(_Leaky, _Synaptic):
-    """`Li` whose input passes a synaptic current, as in `CubaLif`."""
+    """As `li`, through a synaptic current: ``i[t] = alpha * i[t-1] + I[t]``, ``u[t] = beta * u[t-1] + i[t]``."""
 
     DECAYS: ClassVar[tuple[tuple[str, str, float], ...]] = CubaLif.DECAYS
 
-    readout: Literal["mean", "sum", "max", "last"] = "mean"
+    readout: Literal["mean", "sum", "max", "last"] = Field(
+        default="mean", description="how the membrane over time becomes the logits"
+    )
 
 
 class Flatten(Spec):
