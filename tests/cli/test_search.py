@@ -1,0 +1,209 @@
+"""``snnsim sweep`` with a search: trials in processes of their own, killed and gone on with, and what they leave."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postgresql import server
+from runs import assert_same_results
+
+SEARCH = """\
+base: digits-kd
+set:
+  train.epochs: 1
+  teacher.train.epochs: 1
+  teacher.network.0.dense: 8
+  data.limit: 60
+  network.0.dense: 8
+  encoder.direct.num_steps: 2
+search:
+  network.1.lif.threshold: [0.5, 1.0]
+  distill.student_temperature: {range: [1, 2]}
+sampler: grid
+"""
+RANDOM = """\
+base: digits
+set: {train.epochs: 1, data.limit: 60, network.0.dense: 8, network.2.dense: 8, encoder.direct.num_steps: 2}
+search:
+  network.1.lif.threshold: {range: [0.2, 1.0]}
+sampler: random
+objectives: [accuracy]
+trials: 6
+"""
+
+
+def written(folder: Path, text: str) -> str:
+    (folder / "small.yaml").write_text(text, encoding="utf-8")
+    return "small.yaml"
+
+
+def places(out: Path) -> set[str]:
+    return {path.name for path in (out / "runs").iterdir()}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in the test's own folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def finished(command: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a search that nothing disturbs, two runs at a time; return the folder it was made in."""
+    folder = tmp_path_factory.mktemp("search")
+    arguments = [command, "sweep", written(folder, SEARCH), "--jobs", "2", "--json"]
+    env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    with (folder / "out.json").open("w") as out, (folder / "notes.txt").open("w") as notes:
+        subprocess.run(arguments, cwd=folder, check=True, timeout=300, stdout=out, stderr=notes, env=env)
+    return folder
+
+
+def test_what_a_search_leaves(finished: Path) -> None:
+    """Every combination as a run, one teacher for all, a row and a line of progress for each, and the best as JSON."""
+    out = finished / "sweeps" / "small"
+    assert places(out) == {"trial-000", "trial-001", "trial-002", "trial-003"}
+    assert len(list((out / "teachers").iterdir())) == 1
+    assert len((out / "results.csv").read_text(encoding="utf-8").splitlines()) == 5
+    assert "Pareto set" in (out / "search.md").read_text(encoding="utf-8")
+    found = json.loads((finished / "out.json").read_text(encoding="utf-8"))
+    assert found["trials"] == {"asked": 4, "finished": 4, "failed": 0, "running": 0}
+    for best in found["best"]:
+        run = out / "runs" / Path(best["config"]).stem
+        assert best["accuracy"] == json.loads((run / "summary.json").read_text(encoding="utf-8"))["test"]["accuracy"]
+    notes = (finished / "notes.txt").read_text(encoding="utf-8").splitlines()
+    assert notes[0].startswith("1/1 teacher, seed 0: ")
+    assert {note.split(" (")[0] for note in notes[1:]} <= {f"{n}/4 trial {k}" for n in range(1, 5) for k in range(4)}
+    assert len(notes) == 5
+    assert "% valid" in notes[1]
+
+
+def test_a_best_configuration_runs(finished: Path, snnsim: Any, tmp_path: Path) -> None:
+    """The configuration of a best trial gives that trial's bits, teacher and all, wherever it is run."""
+    out = finished / "sweeps" / "small"
+    best = min((out / "best").iterdir())
+    result = snnsim("run", best, "--out", "again", "--quiet")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert_same_results(tmp_path / "again", out / "runs" / best.stem)
+
+
+def test_the_same_command_does_nothing_twice(finished: Path, command: str) -> None:
+    """A finished search is shown again, and no run is touched."""
+    models = {path: path.stat().st_mtime_ns for path in (finished / "sweeps" / "small").glob("runs/*/model.npz")}
+    arguments = [command, "sweep", written(finished, SEARCH)]
+    result = subprocess.run(arguments, cwd=finished, capture_output=True, text=True, timeout=120, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "best/trial-00" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in models} == models
+    other = SEARCH.replace("[0.5, 1.0]", "[0.5, 2.0]")
+    arguments = [command, "sweep", written(finished, other)]
+    result = subprocess.run(arguments, cwd=finished, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 2
+    assert "search.network.1.lif.threshold.values.1 (stored 1.0, now 2.0)" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
+def test_killed_and_gone_on_with(finished: Path, command: str, tmp_path: Path) -> None:
+    """A search that is killed goes on by the same command, to the same runs, and none is done twice."""
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    arguments = [command, "sweep", written(tmp_path, SEARCH), "--quiet", "--jobs", "2"]
+    process = subprocess.Popen(arguments, cwd=tmp_path, env=env)
+    out = tmp_path / "sweeps" / "small"
+    deadline = time.monotonic() + 120
+    while not list(out.glob("runs/*/config.yaml")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=60)
+    time.sleep(2)
+    result = subprocess.run([*arguments[:-3], "--json"], cwd=tmp_path, capture_output=True, timeout=300, env=env)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["trials"] == {"asked": 4, "finished": 4, "failed": 0, "running": 0}
+    for part in (Path("runs", f"trial-00{place}", "model.npz") for place in range(4)):
+        assert (out / part).read_bytes() == (finished / "sweeps" / "small" / part).read_bytes()
+
+
+def _together(command: str, folder: Path, url: str) -> Sequence[Path]:
+    """Run the same search in two processes at once, each in a folder of its own; return the folders."""
+    arguments = [command, "sweep", written(folder, RANDOM), "--jobs", "1", "--quiet", "--storage", url]
+    env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    outs = [folder / "a", folder / "b"]
+    both = [subprocess.Popen([*arguments, "--out", str(out)], cwd=folder, env=env) for out in outs]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
+    for out in outs:  # the table of who was done first lacks what the other was at
+        subprocess.run([*arguments, "--out", str(out)], cwd=folder, env=env, check=True, timeout=300)
+    return outs
+
+
+def test_two_processes_share_a_study_on_postgresql(command: str, tmp_path: Path) -> None:
+    """Two processes with a database between them do every trial once, and both have the whole table."""
+    with server() as url:
+        first, second = _together(command, tmp_path, url)
+    assert not places(first) & places(second)
+    assert places(first) | places(second) == {f"trial-00{place}" for place in range(6)}
+    assert places(first)
+    assert places(second)
+    assert (first / "results.csv").read_bytes() == (second / "results.csv").read_bytes()
+    assert len((first / "results.csv").read_text(encoding="utf-8").splitlines()) == 7
+    # A run notes the command that it comes from, without the password in it.
+    summaries = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("summary.json")]
+    assert all("--storage postgresql+psycopg://snnsim:***@/" in text for text in summaries)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SEARCH.replace("threshold", "treshold"), "small.yaml:10:3: search.network.1.lif.treshold: override network"),
+        (SEARCH.replace("sampler: grid", "sampler: gird"), "small.yaml:12:1: sampler: unknown sampler 'gird'; did you"),
+        (SEARCH.replace("digits-kd", "digits-dk"), "did you mean 'digits-kd'"),
+        (SEARCH.replace("[1, 2]", "[0, 2]"), "small.yaml:11:3: search.distill.student_temperature: override distill"),
+    ],
+)
+def test_wrong_searches(here: Path, main: Any, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
+    """A fault is one message that names file, line and key, exit code 2, and nothing is written."""
+    file = written(here, text)
+    for name in ("validate", "sweep"):
+        assert main.call([name, file]) == 2
+        out, error = capsys.readouterr()
+        assert (out, len(error.splitlines())) == ("", 1)
+        assert said in error
+    assert not (here / "sweeps").exists()
+
+
+def test_validate_knows_both_kinds(here: Path, main: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sweep file is checked like a configuration: searches and comparisons, one's own and ready ones."""
+    methods = "base: digits\nagainst: plain\nmethods:\n  plain: {}\n  wide: {set: {network.4.dense: 11}}\n"
+    (here / "methods.yaml").write_text(methods, encoding="utf-8")
+    for name in (written(here, SEARCH), "digits-search"):
+        assert main.call(["validate", name]) == 0
+        assert capsys.readouterr() == (f"{name}: valid\n", "")
+    assert main.call(["validate", "methods.yaml"]) == 2
+    assert "methods.yaml: methods.wide: override network.4.dense=11: " in capsys.readouterr().err
+    assert main.call(["validate", "small.yaml", "seed=1"]) == 2
+
+
+def test_storage_is_for_searches(here: Path, main: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A comparison of methods has no study to be kept anywhere."""
+    assert main.call(["sweep", "digits-kd", "--storage", "sqlite:///study.db"]) == 2
+    assert "digits-kd: --storage keeps the study of a search" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_without_optuna_the_extra_is_named(
+    here: Path, main: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who lacks Optuna is told what to install before anything is written; to check a file needs none."""
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    for name in [name for name in sys.modules if name in ("snnsim.sweeps.study", "snnsim.sweeps.samplers")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main.call(["sweep", written(here, SEARCH)]) == 2
+    assert capsys.readouterr().err == "a search needs the extra 'sweep': pip install 'snnsim[sweep]'\n"
+    assert not (here / "sweeps").exists()
+    assert main.call(["validate", "small.yaml"]) == 0
