@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ search:
   network.1.lif.threshold: {range: [0.2, 1.0]}
 sampler: random
 objectives: [accuracy]
-trials: 6
+trials: 4
 """
 
 
@@ -86,35 +85,34 @@ def test_what_a_search_leaves(finished: Path) -> None:
     assert "% valid" in notes[1]
 
 
-def test_a_best_configuration_runs(finished: Path, snnsim: Any, tmp_path: Path) -> None:
+def test_a_best_configuration_runs(finished: Path, main: Any, tmp_path: Path) -> None:
     """The configuration of a best trial gives that trial's bits, teacher and all, wherever it is run."""
     out = finished / "sweeps" / "small"
     best = min((out / "best").iterdir())
-    result = snnsim("run", best, "--out", "again", "--quiet")
-    assert (result.returncode, result.stderr) == (0, "")
+    assert main.call(["run", str(best), "--out", str(tmp_path / "again"), "--quiet"]) == 0
     assert_same_results(tmp_path / "again", out / "runs" / best.stem)
 
 
-def test_the_same_command_does_nothing_twice(finished: Path, command: str) -> None:
-    """A finished search is shown again, and no run is touched."""
-    models = {path: path.stat().st_mtime_ns for path in (finished / "sweeps" / "small").glob("runs/*/model.npz")}
-    arguments = [command, "sweep", written(finished, SEARCH)]
-    result = subprocess.run(arguments, cwd=finished, capture_output=True, text=True, timeout=120, check=False)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "best/trial-00" in result.stdout
-    assert {path: path.stat().st_mtime_ns for path in models} == models
-    other = SEARCH.replace("[0.5, 1.0]", "[0.5, 2.0]")
-    arguments = [command, "sweep", written(finished, other)]
-    result = subprocess.run(arguments, cwd=finished, capture_output=True, text=True, timeout=120, check=False)
-    assert result.returncode == 2
-    assert "search.network.1.lif.threshold.values.1 (stored 1.0, now 2.0)" in result.stderr
+def test_the_same_command_does_nothing_twice(
+    finished: Path, main: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finished search is shown again, and no run is touched; another search is not mixed with it."""
+    monkeypatch.chdir(finished)
+    models = {path: path.stat().st_mtime_ns for path in Path("sweeps", "small").glob("runs/*/model.npz")}
+    assert main.call(["sweep", "small.yaml"]) == 0
+    out, error = capsys.readouterr()
+    assert ("best/trial-00" in out, error) == (True, "")
+    assert main.call(["sweep", written(finished, SEARCH.replace("[0.5, 1.0]", "[0.5, 2.0]"))]) == 2
+    assert "search.network.1.lif.threshold.values.1 (stored 1.0, now 2.0)" in capsys.readouterr().err
+    assert (len(models), {path: path.stat().st_mtime_ns for path in models}) == (4, models)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
 def test_killed_and_gone_on_with(finished: Path, command: str, tmp_path: Path) -> None:
     """A search that is killed goes on by the same command, to the same runs, and none is done twice."""
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    arguments = [command, "sweep", written(tmp_path, SEARCH), "--quiet", "--jobs", "2"]
+    two = SEARCH + "trials: 2\n"
+    arguments = [command, "sweep", written(tmp_path, two), "--quiet", "--jobs", "2"]
     process = subprocess.Popen(arguments, cwd=tmp_path, env=env)
     out = tmp_path / "sweeps" / "small"
     deadline = time.monotonic() + 120
@@ -125,35 +123,29 @@ def test_killed_and_gone_on_with(finished: Path, command: str, tmp_path: Path) -
     time.sleep(2)
     result = subprocess.run([*arguments[:-3], "--json"], cwd=tmp_path, capture_output=True, timeout=300, env=env)
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["trials"] == {"asked": 4, "finished": 4, "failed": 0, "running": 0}
-    for part in (Path("runs", f"trial-00{place}", "model.npz") for place in range(4)):
+    assert json.loads(result.stdout)["trials"] == {"asked": 2, "finished": 2, "failed": 0, "running": 0}
+    for part in (Path("runs", f"trial-00{place}", "model.npz") for place in range(2)):
         assert (out / part).read_bytes() == (finished / "sweeps" / "small" / part).read_bytes()
 
 
-def _together(command: str, folder: Path, url: str) -> Sequence[Path]:
-    """Run the same search in two processes at once, each in a folder of its own; return the folders."""
-    arguments = [command, "sweep", written(folder, RANDOM), "--jobs", "1", "--quiet", "--storage", url]
-    env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-    outs = [folder / "a", folder / "b"]
-    both = [subprocess.Popen([*arguments, "--out", str(out)], cwd=folder, env=env) for out in outs]
-    assert [process.wait(timeout=300) for process in both] == [0, 0]
-    for out in outs:  # the table of who was done first lacks what the other was at
-        subprocess.run([*arguments, "--out", str(out)], cwd=folder, env=env, check=True, timeout=300)
-    return outs
-
-
-def test_two_processes_share_a_study_on_postgresql(command: str, tmp_path: Path) -> None:
+def test_two_processes_share_a_study_on_postgresql(command: str, here: Path, main: Any) -> None:
     """Two processes with a database between them do every trial once, and both have the whole table."""
+    env = {**os.environ, "XDG_CACHE_HOME": str(here / "cache")}
+    first, second = outs = [here / "a", here / "b"]
     with server() as url:
-        first, second = _together(command, tmp_path, url)
+        arguments = ["sweep", written(here, RANDOM), "--jobs", "1", "--quiet", "--storage", url]
+        both = [subprocess.Popen([command, *arguments, "--out", str(out)], cwd=here, env=env) for out in outs]
+        assert [process.wait(timeout=300) for process in both] == [0, 0]
+        # The table of who was done first lacks what the other was at; the same command brings it up to date.
+        assert [main.call([*arguments, "--out", str(out)]) for out in outs] == [0, 0]
     assert not places(first) & places(second)
-    assert places(first) | places(second) == {f"trial-00{place}" for place in range(6)}
+    assert places(first) | places(second) == {f"trial-00{place}" for place in range(4)}
     assert places(first)
     assert places(second)
     assert (first / "results.csv").read_bytes() == (second / "results.csv").read_bytes()
-    assert len((first / "results.csv").read_text(encoding="utf-8").splitlines()) == 7
+    assert len((first / "results.csv").read_text(encoding="utf-8").splitlines()) == 5
     # A run notes the command that it comes from, without the password in it.
-    summaries = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("summary.json")]
+    summaries = [path.read_text(encoding="utf-8") for path in here.rglob("summary.json")]
     assert all("--storage postgresql+psycopg://snnsim:***@/" in text for text in summaries)
 
 
