@@ -72,6 +72,11 @@ class Study:
     owner
         Stands for the folder that this process works in, where others may be at work on the study; None where none
         can.
+
+    Raises
+    ------
+    InputError
+        The folder that it is in is that of another search.
     """
 
     def __init__(self, loaded: LoadedSearch, storage: RDBStorage, shown: str, owner: str | None) -> None:
@@ -79,6 +84,7 @@ class Study:
         self._search, self._storage, self._shown = search, storage, shown
         self._shared, self._owner = owner is not None, owner or ""
         self._distributions = distributions(search.space)
+        self._require_own_file(loaded.name)
         self._study = optuna.create_study(
             storage=storage,
             study_name=loaded.name,
@@ -178,6 +184,12 @@ class Study:
         finally:
             over.set()
             thread.join()
+
+    def _require_own_file(self, name: str) -> None:
+        """Refuse the file of another search's folder: its trials are in the folders that ours would take."""
+        others = [] if self._shared else [other for other in optuna.get_all_study_names(self._storage) if other != name]
+        if others:
+            raise InputError(f"{self._shown}: holds the search {others[0]!r}; choose another --out")
 
     def _is_open(self) -> bool:
         """Whether there is a trial to be done; those that were lost are put in the queue again."""

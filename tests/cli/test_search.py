@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ search:
   network.1.lif.threshold: [0.5, 1.0]
   distill.student_temperature: {range: [1, 2]}
 sampler: grid
+trials: 3
 """
 RANDOM = """\
 base: digits
@@ -35,7 +38,7 @@ search:
   network.1.lif.threshold: {range: [0.2, 1.0]}
 sampler: random
 objectives: [accuracy]
-trials: 4
+trials: 3
 """
 
 
@@ -55,34 +58,73 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def begun(out: Path) -> bool:
+    return any(out.glob("runs/*/config.yaml"))
+
+
+@contextmanager
+def group(arguments: list[str], **how: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a process that has its workers in a group of its own; at the end none of them is left."""
+    with subprocess.Popen(arguments, start_new_session=True, **how) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="module")
 def finished(command: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a search that nothing disturbs, two runs at a time; return the folder it was made in."""
+    """Make a search, two trials at a time, which is killed in the first ones; return the folder it was made in."""
     folder = tmp_path_factory.mktemp("search")
     arguments = [command, "sweep", written(folder, SEARCH), "--jobs", "2", "--json"]
     env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    with subprocess.Popen(arguments, cwd=folder, env=env, stdout=subprocess.DEVNULL) as process:
+        until(lambda: begun(folder / "sweeps" / "small"))
+        process.kill()
     with (folder / "out.json").open("w") as out, (folder / "notes.txt").open("w") as notes:
         subprocess.run(arguments, cwd=folder, check=True, timeout=300, stdout=out, stderr=notes, env=env)
     return folder
 
 
 def test_what_a_search_leaves(finished: Path) -> None:
-    """Every combination as a run, one teacher for all, a row and a line of progress for each, and the best as JSON."""
+    """A run and a row for each trial, one teacher for all, and the best as JSON, also where it was killed."""
     out = finished / "sweeps" / "small"
-    assert places(out) == {"trial-000", "trial-001", "trial-002", "trial-003"}
+    assert places(out) == {"trial-000", "trial-001", "trial-002"}
     assert len(list((out / "teachers").iterdir())) == 1
-    assert len((out / "results.csv").read_text(encoding="utf-8").splitlines()) == 5
+    assert len((out / "results.csv").read_text(encoding="utf-8").splitlines()) == 4
     assert "Pareto set" in (out / "search.md").read_text(encoding="utf-8")
     found = json.loads((finished / "out.json").read_text(encoding="utf-8"))
-    assert found["trials"] == {"asked": 4, "finished": 4, "failed": 0, "running": 0}
+    assert found["trials"] == {"asked": 3, "finished": 3, "failed": 0, "running": 0}
     for best in found["best"]:
         run = out / "runs" / Path(best["config"]).stem
         assert best["accuracy"] == json.loads((run / "summary.json").read_text(encoding="utf-8"))["test"]["accuracy"]
+
+
+def test_what_it_says_meanwhile(finished: Path) -> None:
+    """A line for each trial that was still to be done, each once, and none for the teacher, which was."""
     notes = (finished / "notes.txt").read_text(encoding="utf-8").splitlines()
-    assert notes[0].startswith("1/1 teacher, seed 0: ")
-    assert {note.split(" (")[0] for note in notes[1:]} <= {f"{n}/4 trial {k}" for n in range(1, 5) for k in range(4)}
-    assert len(notes) == 5
-    assert "% valid" in notes[1]
+    assert {note.split(" (")[0] for note in notes} <= {f"{n}/3 trial {k}" for n in range(1, 4) for k in range(3)}
+    assert notes[-1].startswith("3/3 trial ")
+    assert len({note.split()[2] for note in notes}) == len(notes)
+    assert all("% valid, " in note for note in notes)
+
+
+def test_a_killed_trial_is_as_if_nothing_had_been(
+    finished: Path, main: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The trial that was killed came to the bits that its configuration comes to undisturbed."""
+    monkeypatch.chdir(finished)  # its teacher is a folder of the search
+    run = finished / "sweeps" / "small" / "runs" / "trial-000"
+    assert main.call(["run", str(run / "config.yaml"), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    assert_same_results(tmp_path / "again", run)
 
 
 def test_a_best_configuration_runs(finished: Path, main: Any, tmp_path: Path) -> None:
@@ -104,46 +146,31 @@ def test_the_same_command_does_nothing_twice(
     assert ("best/trial-00" in out, error) == (True, "")
     assert main.call(["sweep", written(finished, SEARCH.replace("[0.5, 1.0]", "[0.5, 2.0]"))]) == 2
     assert "search.network.1.lif.threshold.values.1 (stored 1.0, now 2.0)" in capsys.readouterr().err
-    assert (len(models), {path: path.stat().st_mtime_ns for path in models}) == (4, models)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
-def test_killed_and_gone_on_with(finished: Path, command: str, tmp_path: Path) -> None:
-    """A search that is killed goes on by the same command, to the same runs, and none is done twice."""
-    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    two = SEARCH + "trials: 2\n"
-    arguments = [command, "sweep", written(tmp_path, two), "--quiet", "--jobs", "2"]
-    process = subprocess.Popen(arguments, cwd=tmp_path, env=env)
-    out = tmp_path / "sweeps" / "small"
-    deadline = time.monotonic() + 120
-    while not list(out.glob("runs/*/config.yaml")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=60)
-    time.sleep(2)
-    result = subprocess.run([*arguments[:-3], "--json"], cwd=tmp_path, capture_output=True, timeout=300, env=env)
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["trials"] == {"asked": 2, "finished": 2, "failed": 0, "running": 0}
-    for part in (Path("runs", f"trial-00{place}", "model.npz") for place in range(2)):
-        assert (out / part).read_bytes() == (finished / "sweeps" / "small" / part).read_bytes()
+    assert (len(models), {path: path.stat().st_mtime_ns for path in models}) == (3, models)
 
 
 def test_two_processes_share_a_study_on_postgresql(command: str, here: Path, main: Any) -> None:
     """Two processes with a database between them do every trial once, and both have the whole table."""
     env = {**os.environ, "XDG_CACHE_HOME": str(here / "cache")}
     first, second = outs = [here / "a", here / "b"]
-    with server() as url:
+    with server() as url, ExitStack() as processes:
         arguments = ["sweep", written(here, RANDOM), "--jobs", "1", "--quiet", "--storage", url]
-        both = [subprocess.Popen([command, *arguments, "--out", str(out)], cwd=here, env=env) for out in outs]
+        both = [
+            processes.enter_context(group([command, *arguments, "--out", str(out)], cwd=here, env=env)) for out in outs
+        ]
+        # Whoever begins a trial first waits until the other has one too: neither does all of them alone.
+        until(lambda: begun(first) or begun(second))
+        early = both[0 if begun(first) else 1].pid
+        os.killpg(early, signal.SIGSTOP)
+        until(lambda: begun(first) and begun(second))
+        os.killpg(early, signal.SIGCONT)
         assert [process.wait(timeout=300) for process in both] == [0, 0]
         # The table of who was done first lacks what the other was at; the same command brings it up to date.
         assert [main.call([*arguments, "--out", str(out)]) for out in outs] == [0, 0]
+    assert places(first) | places(second) == {"trial-000", "trial-001", "trial-002"}
     assert not places(first) & places(second)
-    assert places(first) | places(second) == {f"trial-00{place}" for place in range(4)}
-    assert places(first)
-    assert places(second)
     assert (first / "results.csv").read_bytes() == (second / "results.csv").read_bytes()
-    assert len((first / "results.csv").read_text(encoding="utf-8").splitlines()) == 5
+    assert len((first / "results.csv").read_text(encoding="utf-8").splitlines()) == 4
     # A run notes the command that it comes from, without the password in it.
     summaries = [path.read_text(encoding="utf-8") for path in here.rglob("summary.json")]
     assert all("--storage postgresql+psycopg://snnsim:***@/" in text for text in summaries)

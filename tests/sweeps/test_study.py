@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 from snnsim.errors import InputError
+from snnsim.sweeps import load_search
 from snnsim.sweeps import study as module
 from snnsim.sweeps.study import Proposal, Study, open_study
 from sweeps.searches import BASE, GRID, RANDOM, loaded, result
@@ -228,6 +229,19 @@ def test_a_study_of_something_else_is_refused(tmp_path: Path) -> None:
         study.define({"seed": 0})
 
 
+def test_a_folder_holds_one_search(tmp_path: Path) -> None:
+    """A search of another name is not mixed with the one whose runs are in the folder."""
+    with open_study(loaded(tmp_path, GRID), tmp_path, None):
+        pass
+    (tmp_path / "other.yaml").write_text(GRID, encoding="utf-8")
+    with (
+        pytest.raises(InputError, match=r"study\.db: holds the search 'search'; choose another --out"),
+        open_study(load_search(tmp_path / "other.yaml"), tmp_path, None),
+    ):
+        pass
+    assert optuna.get_all_study_names(f"sqlite:///{tmp_path / 'study.db'}") == ["search"]
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -237,8 +251,9 @@ def test_a_study_of_something_else_is_refused(tmp_path: Path) -> None:
         ("sqlite:////nowhere/at/all/study.db", "study.db: the study cannot be used (unable to open database file)"),
     ],
 )
-def test_databases_that_cannot_be_used(tmp_path: Path, url: str, said: str) -> None:
+def test_databases_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, said: str) -> None:
     """What is wrong with a URL is said in one line, without the password in it."""
+    monkeypatch.setattr(module, "SETTLING", 0)
     with pytest.raises(InputError) as caught, open_study(loaded(tmp_path, GRID), tmp_path, url):
         pass
     assert said in str(caught.value)
