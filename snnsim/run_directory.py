@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from snnsim.config import Config, flatten, load
 from snnsim.errors import InputError
@@ -60,14 +61,9 @@ class RunDirectory:
         if not self.config.exists():
             self.require_unused()
             return
-        stored = flatten(load(str(self.config)).config.resolved())
-        wanted = flatten(config.resolved())
-        differing = sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
-        if differing:
-            shown = ", ".join(
-                f"{key} (stored {stored.get(key, 'nothing')}, now {wanted.get(key, 'nothing')})" for key in differing
-            )
-            raise InputError(f"{self.path}: was started with another configuration: {shown}")
+        found = differences(load(str(self.config)).config.resolved(), config.resolved())
+        if found:
+            raise InputError(f"{self.path}: was started with another configuration: {found}")
 
     def create(self, config_text: str) -> None:
         """Create the folders and store the resolved configuration.
@@ -91,6 +87,13 @@ class RunDirectory:
 def _in_use(entry: Path) -> bool:
     """Say whether a folder's entry is more than what is left of a run that died while it wrote its configuration."""
     return not fnmatch(entry.name, ".config.yaml.*.part")
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Say which dotted keys of two nested configurations differ, and how; nothing where none does."""
+    before, now = flatten(stored), flatten(wanted)
+    differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    return ", ".join(f"{key} (stored {before.get(key, 'nothing')}, now {now.get(key, 'nothing')})" for key in differing)
 
 
 class Logged:

@@ -108,12 +108,14 @@ def test_kernels_know_arrays_only() -> None:
         ("numba", {"kernels/_jit.py", "kernels/writer.py"}),
         ("matplotlib", {"plots.py", "answer_plots.py", "plot_style.py", "reports/plots.py", "sweeps/plots.py"}),
         ("llvmlite", {"kernels/vectors.py", "kernels/writer.py"}),
+        ("optuna", {"sweeps/study.py", "sweeps/samplers.py"}),
+        ("sqlalchemy", {"sweeps/study.py"}),
         ("click", set()),
         ("rich", set()),
     ],
 )
 def test_libraries_stay_where_they_belong(library: str, allowed: set[str]) -> None:
-    """Numba is imported by kernels alone, Matplotlib by the plots, click and rich by the command line."""
+    """Numba is imported by kernels alone, Matplotlib by plots, Optuna by the study, click and rich by commands."""
     users = {
         str(path.relative_to(PACKAGE))
         for path in modules()

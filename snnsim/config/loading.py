@@ -44,6 +44,16 @@ class LoadedConfig:
         message = str(error).removeprefix(f"{key_name(error.path)}: ")
         return ConfigError([self._origin.say(Fault(error.path, message))])
 
+    def with_overrides(self, overrides: Sequence[str]) -> "LoadedConfig":
+        """Validate the same file's text with these overrides in the place of its own.
+
+        Raises
+        ------
+        ConfigError
+            Lists every fault.
+        """
+        return _validated(self._origin.document, overrides, self.filename, self._origin.shown)
+
 
 @dataclass(frozen=True, eq=False)
 class _Origin:

@@ -1,21 +1,23 @@
 """The sweep file: a configuration, what varies in it, over which seeds, and what is compared with what."""
 
 import itertools
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from snnsim.config.loading import located
-from snnsim.config.reader import read
+from snnsim.config.reader import Document, Place, read
 from snnsim.config.sources import find, text_of
-from snnsim.errors import ConfigError
+from snnsim.errors import ConfigError, KeyPath
 from snnsim.spec import Fault, Spec, faults, nearest, show
 from snnsim.spec.choices import rule
 
+Kind = TypeVar("Kind", bound=Spec)
 Overrides = dict[str, Any]
 Text = Annotated[str, Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -83,31 +85,90 @@ class LoadedSweep:
     shown: str
 
 
+@dataclass(frozen=True, eq=False)
+class SweepFile:
+    """A sweep file as it stands, before it is known to be valid: its short name, and what messages call it."""
+
+    name: str
+    text: str
+    shown: str
+    document: Document
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What it holds.
+
+        Raises
+        ------
+        ConfigError
+            It is not valid YAML, or no map.
+        """
+        broken = [located(self.shown, place, fault) for place, fault in self.document.faults]
+        if broken:
+            raise ConfigError(broken)
+        data = self.document.data
+        if not isinstance(data, dict):
+            wanted = "must be a map with the keys base, against and methods, or base and search"
+            raise self.error([Fault((), f"{wanted} (got {show(data)})")])
+        return data
+
+    def validated(self, kind: type[Kind]) -> Kind:
+        """Return what it says.
+
+        Raises
+        ------
+        ConfigError
+            It is not valid; lists every fault, one a line.
+        """
+        try:
+            return kind.model_validate(self.data)
+        except ValidationError as error:
+            raise self.error(faults(error, kind)) from None
+
+    def error(self, found: Iterable[Fault]) -> ConfigError:
+        """Say where in the file faults stand: at the key, or at the nearest one above it."""
+        return ConfigError([located(self.shown, self._place(fault.path), fault) for fault in found])
+
+    def _place(self, path: KeyPath) -> Place | None:
+        places = self.document.values | self.document.keys
+        above = (path[:length] for length in range(len(path), -1, -1))
+        return next((places[at] for at in above if at in places), None)
+
+
+def open_sweep(name_or_path: str | os.PathLike[str]) -> SweepFile:
+    """Read a ready sweep by name, or a file.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read.
+    """
+    shown = os.fspath(name_or_path)
+    source = find(shown, "sweep", "sweeps")
+    text = text_of(source, shown)
+    return SweepFile(Path(source.name).stem, text, shown, read(text))
+
+
 def load_sweep(name_or_path: str | os.PathLike[str]) -> LoadedSweep:
-    """Load a ready sweep by name, or a YAML file.
+    """Load a comparison of methods: a ready one by name, or a YAML file.
 
     Raises
     ------
     ConfigError
         It cannot be read, or is not valid; lists every fault, one a line.
     """
-    shown = os.fspath(name_or_path)
-    source = find(shown, "sweep", "sweeps")
-    text = text_of(source, shown)
-    document = read(text)
-    broken = [located(shown, place, fault) for place, fault in document.faults]
-    if broken:
-        raise ConfigError(broken)
-    if not isinstance(document.data, dict):
-        wanted = Fault((), f"must be a map with the keys base, against and methods (got {show(document.data)})")
-        raise ConfigError([located(shown, document.values.get(()), wanted)])
-    try:
-        sweep = Sweep.model_validate(document.data)
-    except ValidationError as error:
-        found = faults(error, Sweep)
-        places = [document.keys.get(fault.path, document.values.get(fault.path)) for fault in found]
-        raise ConfigError([located(shown, place, fault) for place, fault in zip(places, found, strict=True)]) from None
-    return LoadedSweep(sweep, Path(source.name).stem, text, shown)
+    file = open_sweep(name_or_path)
+    return LoadedSweep(file.validated(Sweep), file.name, file.text, file.shown)
+
+
+def as_words(overrides: Mapping[str, Any]) -> dict[str, str]:
+    """Write overrides as on the command line, by their keys. JSON is YAML: a value arrives as it stood in the file."""
+    return {key: f"{key}={as_json(value)}" for key, value in overrides.items()}
+
+
+def as_json(value: Any) -> str:
+    """Write a value in one line, so that different values have different texts."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def merged(*overrides: Mapping[str, Any]) -> Overrides:

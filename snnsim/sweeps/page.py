@@ -8,10 +8,10 @@ from pathlib import Path
 from snnsim.files import write_text
 from snnsim.plots import save
 from snnsim.progress import count, duration
+from snnsim.sweeps.folder import LOG
 from snnsim.sweeps.language import LoadedSweep
 from snnsim.sweeps.plots import layer_spikes, logit_ranges, pareto_front
 from snnsim.sweeps.results import Comparison, Mean, SettingResult
-from snnsim.sweeps.running import LOG
 
 FIGURES = ("pareto.png", "layers.png", "logits.png")
 
@@ -46,7 +46,7 @@ def body(loaded: LoadedSweep, comparison: Comparison, out: Path, figures: str = 
             f"![Spikes against the range of the logits]({figures}{FIGURES[2]})",
             f"Every setting; the reference is {reference.setting}:",
             _all_settings(comparison),
-            _cost(comparison, out),
+            cost(out, _training(comparison)),
             "",
         )
     )
@@ -77,15 +77,15 @@ def _table(comparison: Comparison, rows: Iterable[tuple[str, SettingResult]]) ->
             [
                 name,
                 result.setting.label or "-",
-                _percent(accuracy),
+                percent(accuracy),
                 against[0],
-                _counted(spikes),
+                counted(spikes),
                 against[1],
-                _counted(synops),
+                counted(synops),
                 against[2],
-                _counted(result.mean("acs")),
+                counted(result.mean("acs")),
                 against[3],
-                _energy(result.mean("joules").mean),
+                energy(result.mean("joules").mean),
                 against[4],
             ]
         )
@@ -119,11 +119,11 @@ def _all_settings(comparison: Comparison) -> str:
             result.setting.method,
             result.setting.label or "-",
             str(len(result.runs)),
-            _percent(result.mean("valid_accuracy")),
-            _percent(result.mean("accuracy")),
-            _counted(result.mean("spikes")),
+            percent(result.mean("valid_accuracy")),
+            percent(result.mean("accuracy")),
+            counted(result.mean("spikes")),
             " / ".join(count(value) for value in result.layer_means().values()),
-            _counted(result.mean("synops")),
+            counted(result.mean("synops")),
             f"{result.mean('logit_range').mean:.1f}",
         ]
         for result in comparison.results
@@ -132,17 +132,22 @@ def _all_settings(comparison: Comparison) -> str:
     return markdown_table(head, lines)
 
 
-def _cost(comparison: Comparison, out: Path) -> str:
+def _training(comparison: Comparison) -> str:
+    seconds = sum(run.values["seconds"] for result in comparison.results for run in result.runs)
+    return f", {duration(seconds)} of these in the students' training"
+
+
+def cost(out: Path, more: str = "") -> str:
+    """Say what the runs of a sweep's folder took."""
     path = out / LOG
     calls = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     runs, seconds = sum(call["runs"] for call in calls), sum(call["seconds"] for call in calls)
     busy = sum(call["busy_seconds"] for call in calls)
     at_once = " or ".join(sorted({str(call["jobs"]) for call in calls})) or "0"
     starts = "in one go" if len(calls) == 1 else f"in {len(calls)} starts"
-    training = sum(run.values["seconds"] for result in comparison.results for run in result.runs)
     return (
         f"Cost: {runs} runs, {at_once} at a time, {starts}: {duration(seconds)} by the clock, {duration(busy)} in the"
-        f" runs together, {duration(training)} of these in the students' training."
+        f" runs together{more}."
     )
 
 
@@ -152,12 +157,14 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _percent(mean: Mean) -> str:
+def percent(mean: Mean) -> str:
+    """Write a mean share in percent, with its deviation where it has one."""
     spread = "" if math.isnan(mean.deviation) else f" ± {100 * mean.deviation:.2f}"
     return f"{100 * mean.mean:.2f}{spread} %"
 
 
-def _counted(mean: Mean) -> str:
+def counted(mean: Mean) -> str:
+    """Write a mean count, with its deviation where it has one."""
     spread = "" if math.isnan(mean.deviation) else f" ± {_places(mean.deviation)}"
     return f"{_places(mean.mean)}{spread}"
 
@@ -170,5 +177,6 @@ def _change(ratio: float) -> str:
     return "" if math.isnan(ratio) else f"{100 * ratio:+.1f} %"
 
 
-def _energy(joules: float) -> str:
+def energy(joules: float) -> str:
+    """Write an energy."""
     return f"{1e9 * joules:,.1f} nJ"

@@ -1,4 +1,4 @@
-"""The figures of a comparison, each method with a colour and a marker of its own."""
+"""The figures of a comparison, each method with a colour and a marker of its own, and that of a search."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from snnsim import plot_style as style
+from snnsim.sweeps.found import COST, WORTH, Found
 from snnsim.sweeps.results import Comparison, SettingResult
 
 # Of so many methods no palette tells all apart: the marker does, whatever the colour.
@@ -38,21 +39,41 @@ def pareto_front(comparison: Comparison) -> Figure:
                 label=method,
                 **_look(comparison, method),
             )
-        front = comparison.front(measure)
-        axes.plot(
-            [result.mean(measure).mean for result in front],
-            [100 * result.mean("accuracy").mean for result in front],
-            color=style.INK,
-            linewidth=0.9,
-            drawstyle="steps-post",
-            zorder=1,
-            label="Pareto front",
-        )
+        _front(axes, comparison.front(measure), measure, "accuracy")
         axes.set_title(f"Pareto front: accuracy against {title}")
         axes.set_xlabel(f"{title} per test sample, mean over seeds")
         _counts(axes)
     left.set_ylabel("test accuracy (%)")
-    left.set_ylim(*_accuracy_limits(comparison.results))
+    left.set_ylim(*_accuracy_limits(comparison.results, "accuracy"))
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@style.styled
+def search_front(found: Found) -> Figure:
+    """Draw accuracy against SynOps: in validation with its front, which chooses, and in the test, which does not."""
+    figure = style.figure_of(4.8)
+    left, right = figure.subplots(1, 2)
+    best = found.best
+    others = [result for result in found.results if result not in best]
+    chosen = "Pareto set" if len(found.loaded.search.objectives) > 1 else "best trial"
+    kinds = [(chosen, best, _mark(style.BLUE, "D"))]
+    if others:
+        kinds.insert(0, ("other trials", others, _mark(style.GREY, "o")))
+    for axes, cost, worth in ((left, COST, WORTH), (right, "synops", "accuracy")):
+        for name, results, look in kinds:
+            across = [result.mean(cost).mean for result in results]
+            axes.plot(across, [100 * result.mean(worth).mean for result in results], linestyle="", label=name, **look)
+        axes.set_ylim(*_accuracy_limits(found.results, worth))
+        _counts(axes)
+    _front(left, found.front(COST, WORTH), COST, WORTH)
+    left.set_title("Validation: what was searched for")
+    left.set_xlabel("SynOps per validation sample")
+    left.set_ylabel("validation accuracy (%)")
+    right.set_title("Test: the same trials")
+    right.set_xlabel("SynOps per test sample")
+    right.set_ylabel("test accuracy (%)")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
@@ -106,13 +127,23 @@ def by_method(results: Sequence[SettingResult]) -> dict[str, list[SettingResult]
 
 def _look(comparison: Comparison, method: str) -> dict[str, Any]:
     place = list(comparison.sweep.methods).index(method)
-    return {
-        "color": COLOURS[place % len(COLOURS)],
-        "marker": MARKERS[place % len(MARKERS)],
-        "markersize": 5.5,
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.5,
-    }
+    return _mark(COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+
+
+def _mark(colour: str, marker: str) -> dict[str, Any]:
+    return {"color": colour, "marker": marker, "markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.5}
+
+
+def _front(axes: Axes, front: Sequence[SettingResult], cost: str, worth: str) -> None:
+    axes.plot(
+        [result.mean(cost).mean for result in front],
+        [100 * result.mean(worth).mean for result in front],
+        color=style.INK,
+        linewidth=0.9,
+        drawstyle="steps-post",
+        zorder=1,
+        label="Pareto front",
+    )
 
 
 def _counts(axes: Axes) -> None:
@@ -120,9 +151,9 @@ def _counts(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _accuracy_limits(results: Sequence[SettingResult]) -> tuple[float, float]:
+def _accuracy_limits(results: Sequence[SettingResult], worth: str) -> tuple[float, float]:
     """Return limits in percent that leave out far-off settings, which would press all others together."""
-    means = sorted(100 * result.mean("accuracy").mean for result in results)
+    means = sorted(100 * result.mean(worth).mean for result in results)
     top, middle = means[-1], means[len(means) // 2]
     spread = max(top - middle, 0.05)
     return max(means[0] - 0.2 * spread, top - 2 * TAIL * spread), top + spread

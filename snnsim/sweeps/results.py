@@ -50,6 +50,17 @@ class RunResult:
     values: Mapping[str, float]
     layers: Mapping[str, float]
 
+    def plain(self) -> dict[str, Any]:
+        """Return its figures as plain data, null where there is none."""
+        values = {key: _plain(value) for key, value in self.values.items()}
+        return {"seed": self.seed, "values": values, "layers": dict(self.layers)}
+
+    @classmethod
+    def of_plain(cls, setting: Setting, data: Mapping[str, Any]) -> "RunResult":
+        """Return the run of a setting whose figures are plain data; the reverse of `plain`."""
+        values = {key: _number(data["values"].get(key)) for key in MEASURES}
+        return cls(setting, data["seed"], values, data["layers"])
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -108,7 +119,40 @@ class Chosen:
     lightest: SettingResult | None
 
 
-class Comparison:
+class Results:
+    """Settings with their finished runs, in the order of the sweep."""
+
+    def __init__(self, results: Sequence[SettingResult]) -> None:
+        self.results = list(results)
+
+    def front(self, cost: str, worth: str = "accuracy") -> list[SettingResult]:
+        """Return the settings that no other beats in mean accuracy (``worth``) and mean cost, by rising cost."""
+        costs = [result.mean(cost).mean for result in self.results]
+        scores = [result.mean(worth).mean for result in self.results]
+        return [self.results[place] for place in pareto_front(costs, scores)]
+
+    def csv(self) -> str:
+        """Return one row a run."""
+        layers = list(dict.fromkeys(name for result in self.results for run in result.runs for name in run.layers))
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow((*self._columns(), "seed", *MEASURES, *(f"spikes {name}" for name in layers)))
+        for result in self.results:
+            for run in result.runs:
+                values = [_cell(run.values[key]) for key in MEASURES] + [_cell(run.layers.get(key)) for key in layers]
+                writer.writerow([*self._names(result.setting), run.seed, *values])
+        return text.getvalue()
+
+    def _columns(self) -> Sequence[str]:
+        """Return the heads of the columns that name a setting."""
+        return ("method", "setting")
+
+    def _names(self, setting: Setting) -> Sequence[str]:
+        """Return what stands in these columns."""
+        return (setting.method, setting.label)
+
+
+class Comparison(Results):
     """All finished runs of a sweep.
 
     Parameters
@@ -118,8 +162,8 @@ class Comparison:
     """
 
     def __init__(self, sweep: Sweep, results: Sequence[SettingResult]) -> None:
+        super().__init__(results)
         self.sweep = sweep
-        self.results = list(results)
 
     @cached_property
     def reference(self) -> SettingResult:
@@ -133,7 +177,7 @@ class Comparison:
         own = [result for result in self.results if result.setting.method == self.sweep.against]
         if not own:
             raise InputError(f"no run of {self.sweep.against!r} is finished, with which the others are compared")
-        return _most_accurate(own)
+        return most_accurate(own)
 
     @cached_property
     def chosen(self) -> dict[str, Chosen]:
@@ -144,7 +188,7 @@ class Comparison:
             own = [result for result in self.results if result.setting.method == method]
             enough = [result for result in own if result.mean("valid_accuracy").mean >= wanted - 1e-12]
             lightest = min(enough, key=lambda result: result.mean("valid_synops").mean, default=None)
-            found[method] = Chosen(_most_accurate(own), lightest)
+            found[method] = Chosen(most_accurate(own), lightest)
         return found
 
     @property
@@ -173,25 +217,6 @@ class Comparison:
                 for name, result in self.shown
             ],
         }
-
-    def front(self, cost: str) -> list[SettingResult]:
-        """Return the settings that no other beats in mean test accuracy and mean cost, by rising cost."""
-        costs = [result.mean(cost).mean for result in self.results]
-        scores = [result.mean("accuracy").mean for result in self.results]
-        return [self.results[place] for place in pareto_front(costs, scores)]
-
-    def csv(self) -> str:
-        """Return one row a run."""
-        layers = list(dict.fromkeys(name for result in self.results for run in result.runs for name in run.layers))
-        head = ("method", "setting", "seed", *MEASURES, *(f"spikes {name}" for name in layers))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(head)
-        for result in self.results:
-            for run in result.runs:
-                values = [_cell(run.values[key]) for key in MEASURES] + [_cell(run.layers.get(key)) for key in layers]
-                writer.writerow([run.setting.method, run.setting.label, run.seed, *values])
-        return text.getvalue()
 
 
 def read_results(sweep: Sweep, trials: Sequence[Trial]) -> Comparison:
@@ -255,7 +280,8 @@ def _kept(epochs: list[dict[str, Any]], keep: str) -> dict[str, Any]:
     return max(epochs, key=lambda row: _number(row["valid_accuracy"])) if keep == "best" else epochs[-1]
 
 
-def _most_accurate(results: Sequence[SettingResult]) -> SettingResult:
+def most_accurate(results: Sequence[SettingResult]) -> SettingResult:
+    """Return the setting with the highest mean validation accuracy, of equals the one with fewer SynOps."""
     return max(results, key=lambda k: (k.mean("valid_accuracy").mean, -k.mean("valid_synops").mean))
 
 

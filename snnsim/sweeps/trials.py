@@ -11,7 +11,7 @@ from typing import Any
 from snnsim.config import Config, LoadedConfig, from_mapping, load
 from snnsim.config.schema import TeacherSpec
 from snnsim.errors import ConfigError, InputError
-from snnsim.sweeps.language import LoadedSweep, Overrides, merged
+from snnsim.sweeps.language import LoadedSweep, Overrides, as_words, merged
 
 # The temperatures' names in `distill.scale`; and keys that say nothing without the one above.
 _SYMBOLS = {"teacher_temperature": "tt", "student_temperature": "ts"}
@@ -81,45 +81,64 @@ def plan(loaded: LoadedSweep, out: Path) -> Plan:
                 [f"{loaded.shown}: methods.{setting.method}: two settings would share the folder {place}"]
             )
         for seed in sweep.seeds:
-            config = first.config.model_copy(update={"seed": seed})
-            if config.teacher is not None and config.teacher.network is not None:
-                teacher = config.of_teacher()
-                folder = out / "teachers" / f"seed-{seed}-{_digest(teacher)}"
+            seeded = replace(first, config=first.config.model_copy(update={"seed": seed}))
+            wanted = teacher_of(seeded.config, out)
+            if wanted is not None:
+                teacher, folder = wanted
                 if folder not in teachers:
-                    teachers[folder] = from_mapping(teacher.resolved(), (), f"{first.name}-teacher.yaml")
-                config = config.model_copy(update={"teacher": TeacherSpec(run=str(folder))})
-            trials.append(Trial(setting, seed, replace(first, config=config), out / "runs" / place / f"seed-{seed}"))
+                    teachers[folder] = teacher_run(first, teacher)
+                seeded = taught_by(seeded, folder)
+            trials.append(Trial(setting, seed, seeded, out / "runs" / place / f"seed-{seed}"))
     return Plan(tuple((teacher, folder) for folder, teacher in teachers.items()), tuple(trials))
+
+
+def teacher_of(config: Config, out: Path) -> tuple[Config, Path] | None:
+    """Return a teacher that is still to be trained, and the folder of its run: that of all equal teachers."""
+    if config.teacher is None or config.teacher.network is None:
+        return None
+    teacher = config.of_teacher()
+    digest = hashlib.sha256(json.dumps(teacher.resolved(), sort_keys=True).encode()).hexdigest()[:8]
+    return teacher, out / "teachers" / f"seed-{config.seed}-{digest}"
+
+
+def teacher_run(student: LoadedConfig, teacher: Config) -> LoadedConfig:
+    """Return the configuration of a run that trains a student's teacher."""
+    return from_mapping(teacher.resolved(), (), f"{student.name}-teacher.yaml")
+
+
+def taught_by(loaded: LoadedConfig, folder: Path) -> LoadedConfig:
+    """Return a configuration with a teacher's run in the place of a teacher to be trained."""
+    return replace(loaded, config=loaded.config.model_copy(update={"teacher": TeacherSpec(run=str(folder))}))
 
 
 def _settings(loaded: LoadedSweep) -> Iterator[tuple[Setting, Overrides]]:
     for name, method in loaded.sweep.methods.items():
         for varying in method.settings():
-            yield Setting(name, _label(varying)), merged(loaded.sweep.set, method.set, varying)
+            yield Setting(name, label_of(varying)), merged(loaded.sweep.set, method.set, varying)
 
 
 def _load(loaded: LoadedSweep, setting: Setting, overrides: Overrides) -> LoadedConfig:
-    # JSON is YAML: what the file said arrives as it stood there.
-    words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in overrides.items()]
     try:
-        return load(loaded.sweep.base, words)
+        return load(loaded.sweep.base, list(as_words(overrides).values()))
     except InputError as error:
         said = str(error).splitlines()
         raise ConfigError([f"{loaded.shown}: methods.{setting.method}: {line}" for line in said]) from None
 
 
-def _label(varying: Mapping[str, Any]) -> str:
+def label_of(varying: Mapping[str, Any]) -> str:
     """Say what a setting is: ``tt=8, ts=1``, ``spike_l1.weight=0.001``."""
-    return ", ".join(f"{_short(key)}={_value(value)}" for key, value in varying.items())
+    return ", ".join(f"{short_key(key)}={short_value(value)}" for key, value in varying.items())
 
 
-def _short(key: str) -> str:
+def short_key(key: str) -> str:
+    """Return what a dotted key is called beside its value: ``threshold``, ``tt``, ``spike_l1.weight``."""
     parts = [part for part in key.split(".") if not part.isdecimal()]
     last = _SYMBOLS.get(parts[-1], parts[-1])
     return f"{parts[-2]}.{last}" if last in _MANY_HAVE and len(parts) > 1 else last
 
 
-def _value(value: Any) -> str:
+def short_value(value: Any) -> str:
+    """Write a value in few characters."""
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False).replace('"', "")
@@ -127,7 +146,3 @@ def _value(value: Any) -> str:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")
-
-
-def _digest(config: Config) -> str:
-    return hashlib.sha256(json.dumps(config.resolved(), sort_keys=True).encode()).hexdigest()[:8]

@@ -7,7 +7,7 @@ import pytest
 
 from snnsim.errors import ConfigError, InputError
 from snnsim.ready import ready_names
-from snnsim.sweeps import load_sweep
+from snnsim.sweeps import is_search, load_sweep
 from snnsim.sweeps.trials import Setting, plan
 
 BASE = """\
@@ -94,9 +94,14 @@ def test_two_settings_never_share_a_folder(folder: Path) -> None:
         plan(load_sweep(written(folder, clash)), folder / "out")
 
 
-@pytest.mark.parametrize("name", ready_names("sweeps"))
-def test_ready_sweeps_are_valid(name: str, tmp_path: Path) -> None:
-    """Every sweep that ships can be laid out, on several seeds, with the reference and a control among its methods."""
+def test_the_ready_sweeps() -> None:
+    """Searches go by the name of what they search in."""
+    assert [name for name in ready_names("sweeps") if is_search(name)] == ["digits-search"]
+
+
+@pytest.mark.parametrize("name", [name for name in ready_names("sweeps") if not is_search(name)])
+def test_ready_comparisons_are_valid(name: str, tmp_path: Path) -> None:
+    """Every one that ships can be laid out, on several seeds, with the reference and a control among its methods."""
     loaded = load_sweep(name)
     laid_out = plan(loaded, tmp_path / "out")
     assert len(loaded.sweep.seeds) >= 3
