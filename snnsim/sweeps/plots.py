@@ -18,6 +18,9 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h")
 # A result that is further from the best than this share of the spread of the better half would hide the rest.
 TAIL = 3.0
 
+# Points below the top: a Pareto set may end in trials that do next to nothing, at next to no cost.
+DEPTH = 20
+
 
 @style.styled
 def pareto_front(comparison: Comparison) -> Figure:
@@ -61,19 +64,21 @@ def search_front(found: Found) -> Figure:
     kinds = [(chosen, best, _mark(style.BLUE, "D"))]
     if others:
         kinds.insert(0, ("other trials", others, _mark(style.GREY, "o")))
-    for axes, cost, worth in ((left, COST, WORTH), (right, "synops", "accuracy")):
+    for axes, cost, worth, sample in ((left, COST, WORTH, "validation"), (right, "synops", "accuracy", "test")):
         for name, results, look in kinds:
             across = [result.mean(cost).mean for result in results]
             axes.plot(across, [100 * result.mean(worth).mean for result in results], linestyle="", label=name, **look)
-        axes.set_ylim(*_accuracy_limits(found.results, worth))
+        low, high = _search_limits(found, worth)
+        axes.set_ylim(low, high)
+        below = sum(100 * result.mean(worth).mean < low for result in found.results)
+        axes.set_xlabel(
+            f"SynOps per {sample} sample" + (f"\n({below} of {len(found.results)} lie below)" if below else "")
+        )
+        axes.set_ylabel(f"{sample} accuracy (%)")
         _counts(axes)
     _front(left, found.front(COST, WORTH), COST, WORTH)
     left.set_title("Validation: what was searched for")
-    left.set_xlabel("SynOps per validation sample")
-    left.set_ylabel("validation accuracy (%)")
     right.set_title("Test: the same trials")
-    right.set_xlabel("SynOps per test sample")
-    right.set_ylabel("test accuracy (%)")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
@@ -157,3 +162,11 @@ def _accuracy_limits(results: Sequence[SettingResult], worth: str) -> tuple[floa
     top, middle = means[-1], means[len(means) // 2]
     spread = max(top - middle, 0.05)
     return max(means[0] - 0.2 * spread, top - 2 * TAIL * spread), top + spread
+
+
+def _search_limits(found: Found, worth: str) -> tuple[float, float]:
+    """Return limits in percent that show the best trials too, as far as `DEPTH` below the top."""
+    low, high = _accuracy_limits(found.results, worth)
+    top = max(100 * result.mean(worth).mean for result in found.results)
+    lowest = min(100 * result.mean(worth).mean for result in found.best)
+    return min(low, max(lowest, top - DEPTH) - 0.05 * DEPTH), high

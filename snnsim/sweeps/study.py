@@ -134,16 +134,10 @@ class Study:
         """Return a trial that nobody has done or is at; None where there is none."""
         while self._is_open():
             trial = self._study.ask()
-            self._storage.set_trial_user_attr(self._trial_id(trial.number), _OWNER, self._owner)
-            self._keep_alive(trial.number)
-            for key, distribution in self._distributions.items():
-                _suggest(trial, key, distribution)
-            placed = self._placed()
-            place = next(place for place, other in placed if other.number == trial.number)
-            before = [other for at, other in placed if at == place and other.number < trial.number]
-            if place < self._search.asked and not any(map(_holds, before)):
-                return self._proposal(place, next(other for _, other in placed if other.number == trial.number))
-            self._give_back(trial.number)  # another process was faster
+            with suppress(UpdateFinishedTrialError):  # we were so slow that another process took it for left behind
+                if (proposal := self._drawn(trial)) is not None:
+                    return proposal
+            self._give_back(trial.number)
         return None
 
     def complete(self, proposal: Proposal, result: Mapping[str, Any], values: Sequence[float]) -> bool:
@@ -204,6 +198,19 @@ class Study:
                 held.add(place)
         is_waiting = any(trial.state == TrialState.WAITING for trial in self._trials())
         return is_waiting or len(begun) < self._search.asked
+
+    def _drawn(self, trial: optuna.Trial) -> Proposal | None:
+        """Draw a trial's values; None where another process was faster and has its place."""
+        self._storage.set_trial_user_attr(self._trial_id(trial.number), _OWNER, self._owner)
+        self._keep_alive(trial.number)
+        for key, distribution in self._distributions.items():
+            _suggest(trial, key, distribution)
+        placed = self._placed()
+        place, drawn = next((place, other) for place, other in placed if other.number == trial.number)
+        before = [other for at, other in placed if at == place and other.number < trial.number]
+        if place >= self._search.asked or any(map(_holds, before)):
+            return None
+        return self._proposal(place, drawn)
 
     def _queue(self, place: int, lost: FrozenTrial) -> None:
         is_whole = lost.params.keys() == self._distributions.keys()

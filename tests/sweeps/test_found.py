@@ -11,6 +11,7 @@ from snnsim.config import load
 from snnsim.errors import InputError
 from snnsim.sweeps.candidates import Candidates
 from snnsim.sweeps.found import Found
+from snnsim.sweeps.plots import search_front
 from snnsim.sweeps.search_page import write_found
 from snnsim.sweeps.study import Record
 from sweeps.searches import GRID, loaded, result
@@ -85,6 +86,25 @@ def test_the_page_and_the_best_configurations(tmp_path: Path) -> None:
     assert "(pareto.png)" in page
     config = load(str(tmp_path / "best" / "trial-002.yaml")).config
     assert config.resolved() == found(tmp_path, everything).candidates.at(everything[2].values).config.resolved()
+
+
+def test_the_figure_says_what_lies_below_it(tmp_path: Path) -> None:
+    """Far-off trials would press all others together: they are left out, and counted."""
+    search = loaded(tmp_path, GRID).search
+    figures = [result(valid, 50.0, accuracy=0.9) for valid in (0.9, 0.91, 0.9, 0.1)]
+    everything = [Record(place, search.cell(place), figure, "") for place, figure in enumerate(figures)]
+    validation, test = search_front(found(tmp_path, everything)).axes
+    assert validation.get_xlabel() == "SynOps per validation sample\n(1 of 4 lie below)"
+    assert test.get_xlabel() == "SynOps per test sample"
+
+
+def test_the_figure_shows_the_best(tmp_path: Path) -> None:
+    """A Pareto set is shown as far as twenty points below the top, however close together the others are."""
+    search = loaded(tmp_path, GRID).search
+    figures = [result(valid, cost) for valid, cost in ((0.9, 50.0), (0.91, 51.0), (0.75, 9.0), (0.1, 1.0))]
+    everything = [Record(place, search.cell(place), figure, "") for place, figure in enumerate(figures)]
+    low, _ = search_front(found(tmp_path, everything)).axes[0].get_ylim()
+    assert 10 < low < 75
 
 
 def test_a_best_configuration_trains_its_own_teacher(tmp_path: Path) -> None:

@@ -199,6 +199,22 @@ def test_a_trial_that_nobody_owns_is_given_back(tmp_path: Path, monkeypatch: pyt
         assert len(all_values(study)) == 4
 
 
+def test_a_slow_process_asks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that others took for left behind while its values were drawn is not lost, and nothing breaks."""
+    others = optuna.create_study(study_name="search", storage=shared(tmp_path), directions=["maximize", "minimize"])
+    draw, slow = module._suggest, iter([True])
+
+    def suggest(trial: optuna.Trial, key: str, distribution: Any) -> None:
+        if next(slow, False):
+            others.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        draw(trial, key, distribution)
+
+    monkeypatch.setattr(module, "_suggest", suggest)
+    with open_study(loaded(tmp_path, GRID), place(tmp_path, "a"), shared(tmp_path)) as study:
+        assert len(all_values(study)) == 4
+        assert [record.place for record in study.records()] == [0, 1, 2, 3]
+
+
 def test_a_trial_that_came_to_nothing_is_not_done_again(tmp_path: Path) -> None:
     """A failed trial keeps its place, with the reason."""
     with open_study(loaded(tmp_path, GRID), tmp_path, None) as study:
