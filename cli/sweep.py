@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snnsim.sweeps.results import SettingResult
 
 
-@click.command()
+@click.command(short_help="Compare methods, or search for settings.")
 @click.argument("sweep_file", metavar="SWEEP", shell_complete=complete_sweeps)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the runs; sweeps/<name> by default."
