@@ -290,12 +290,10 @@ class Li(_Leaky):
     readout: Literal["mean", "sum", "max", "last"] = "mean"
 
 
-class CubaLi(_Leaky, _Synaptic):
-    """`Li` whose input passes a synaptic current, as in `CubaLif`."""
+class CubaLi(Li, _Synaptic):
+    """As `li`, through a synaptic current: `i[t] = alpha * i[t-1] + I[t]`, `u[t] = beta * u[t-1] + i[t]`."""
 
     DECAYS: ClassVar[tuple[tuple[str, str, float], ...]] = CubaLif.DECAYS
-
-    readout: Literal["mean", "sum", "max", "last"] = "mean"
 
 
 class Flatten(Spec):
