@@ -90,7 +90,7 @@ def _build(index: int, choice: spec.LayerChoice, shape: Shape, rng: np.random.Ge
             return MaxPool2d(index, _pooled(options, shape, at))
         case spec.Lif() | spec.If() | spec.CubaLif() | spec.Alif() as options:
             return FiringNeurons(index, choice.name, shape, _firing(options, shape, at), options.readout, rng)
-        case spec.Li() | spec.CubaLi() as options:
+        case spec.Li() as options:
             beta = _values(options.decay(), shape, (*at, options.written("beta")))
             alpha = None
             if isinstance(options, spec.CubaLi):

@@ -72,7 +72,7 @@ class _Writer:
                 self._flatten(implied=False)
             case spec.Dropout():
                 self.notes.append(f"layer {layer.title} left out: it does nothing but in training")
-            case spec.Li() | spec.CubaLi():
+            case spec.Li():
                 self._append(layer.name, self._integrators(options, layer), self.shape)
             case spec.If() | spec.Lif() | spec.CubaLif():
                 self._fire(options, layer)
@@ -121,7 +121,7 @@ class _Writer:
         window = layer.window
         return kind(kernel_size=np.array(window.kernel), stride=np.array(window.stride), padding=np.array([0, 0]))
 
-    def _integrators(self, options: spec.Li | spec.CubaLi, layer: Layer) -> Any:
+    def _integrators(self, options: spec.Li, layer: Layer) -> Any:
         beta = self._spread(layer, "beta", options.decay())
         if isinstance(options, spec.CubaLi):
             node = nir.CubaLI(**self._synapse(layer, options.decay("alpha")), **self._membrane(layer, "tau_mem", beta))

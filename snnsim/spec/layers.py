@@ -298,14 +298,10 @@ class Li(_Leaky):
     )
 
 
-class CubaLi(_Leaky, _Synaptic):
-    """As `li`, through a synaptic current: ``i[t] = alpha * i[t-1] + I[t]``, ``u[t] = beta * u[t-1] + i[t]``."""
+class CubaLi(Li, _Synaptic):
+    """As `li`, through a synaptic current: `i[t] = alpha * i[t-1] + I[t]`, `u[t] = beta * u[t-1] + i[t]`."""
 
     DECAYS: ClassVar[tuple[tuple[str, str, float], ...]] = CubaLif.DECAYS
-
-    readout: Literal["mean", "sum", "max", "last"] = Field(
-        default="mean", description="how the membrane over time becomes the logits"
-    )
 
 
 class Flatten(Spec):
