@@ -16,7 +16,7 @@ from snnsim.sweeps.study import Proposal, Study, open_study
 from sweeps.searches import BASE, GRID, RANDOM, loaded, result
 
 # A search that NSGA-II and TPE can learn from at once.
-LEARNING = RANDOM.replace("trials: 5", "trials: 8")
+LEARNING = RANDOM.replace("trials: 5", "trials: 6")
 
 
 def all_values(study: Study, most: int = 100) -> list[dict[str, Any]]:
@@ -62,12 +62,12 @@ def test_a_seed_makes_the_trials(tmp_path: Path, sampler: str) -> None:
     with open_study(search, place(tmp_path, "a"), None) as study:
         at_once = all_values(study)
     parts = []
-    for most in (3, 4, 100):
+    for most in (2, 3, 100):
         with open_study(search, place(tmp_path, "b"), None) as study:
             parts += all_values(study, most)
-    assert len(at_once) == 8
+    assert len(at_once) == 6
     assert parts == at_once
-    assert len({str(values) for values in at_once}) > 4  # a child of NSGA-II may be the copy of a parent
+    assert len({str(values) for values in at_once}) > 3  # a child of NSGA-II may be the copy of a parent
     with open_study(loaded(tmp_path, text + "seed: 1\n"), place(tmp_path, "c"), None) as study:
         assert all_values(study, 1) != at_once[:1]
 
