@@ -42,7 +42,7 @@ def offered(
         (["validate", "yin"], [("file", "yin"), ("plain", "yin-yang")]),
         (["describe", "yin"], [("file", "yin"), ("plain", "yin-yang")]),
         (["new", "yin"], [("plain", "yin-yang")]),
-        (["sweep", "digits"], [("file", "digits"), ("plain", "digits-kd")]),
+        (["sweep", "digits"], [("file", "digits"), ("plain", "digits-kd"), ("plain", "digits-search")]),
         (["data", "info", "fash"], [("plain", "fashion-mnist")]),
         (["run", "digits", "--thr"], [("plain", "--threads")]),
     ],
