@@ -22,7 +22,7 @@ from typing import Any
 from snnsim.config import from_mapping, load
 from snnsim.config.reader import read
 from snnsim.energy import load_profile
-from snnsim.sweeps import load_search, load_sweep
+from snnsim.sweeps.checking import check_sweep
 
 LANGUAGES = ("sh", "python", "yaml", "text")
 TIMEOUT = 600  # seconds, on a machine that is busy with other things
@@ -184,10 +184,8 @@ def validate(block: Block, folder: Path) -> None:
                 raise PageError(f"{block.place}: not a map in YAML: {document.faults}")
             if "operations" in document.data:
                 load_profile(file)
-            elif "search" in document.data:
-                load_search(str(file))
             elif "base" in document.data:
-                load_sweep(str(file))
+                check_sweep(str(file))
             else:
                 from_mapping(dict(_completed(document.data)))
         except ValueError as error:

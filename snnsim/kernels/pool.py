@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
+from snnsim.kernels.vectors import emit_nonzero
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -28,10 +29,10 @@ def pool_events(
     pooled: IndexArray,
     sizes: FloatArray,
 ) -> None:
-    """Add up each window's events, times ``scale``; a sum that is not zero is one graded event.
+    """Add up each window's events; a sum that is not zero is one graded event, of that size times ``scale``.
 
     ``values`` is empty for binary events; ``sums`` [outputs] is scratch; written: ``pooled_ptr`` [rows + 1],
-    ``pooled`` and ``sizes`` [rows * outputs], of which ``pooled_ptr[-1]`` count.
+    ``pooled`` [rows * outputs + `vectors.SLACK`] and ``sizes`` [rows * outputs], of which ``pooled_ptr[-1]`` count.
     """
     graded = values.size > 0
     total = 0
@@ -45,13 +46,12 @@ def pool_events(
             size = values[j] if graded else np.float32(1)
             for q in range(ptr[i], ptr[i + np.uint32(1)]):
                 sums[np.uint32(windows[np.uint32(q)])] += size
-        for k in range(sums.size):
-            size = sums[k] * scale
-            pooled[total] = k
-            sizes[total] = size
-            total += size != NIL
-            sums[k] = NIL
-        pooled_ptr[r + 1] = total
+        end = emit_nonzero(sums, sums.size, pooled, total)
+        for j in range(total, end):
+            window = np.uint32(pooled[j])
+            sizes[j] = sums[window] * scale
+            sums[window] = NIL
+        pooled_ptr[r + 1] = total = end
 
 
 @kernel
@@ -60,28 +60,27 @@ def merge_events(
     indices: IndexArray,
     ptr: IndexArray,
     windows: IndexArray,
-    fired: NDArray[np.uint8],
+    fired: FloatArray,
     pooled_ptr: CountArray,
     pooled: IndexArray,
 ) -> None:
     """Write a binary event where any event lies in the window: the largest of binary values.
 
-    ``fired`` [outputs] is scratch; written: ``pooled_ptr`` [rows + 1], ``pooled`` [rows * outputs].
+    ``fired`` [outputs] is scratch; written: ``pooled_ptr`` [rows + 1], ``pooled`` [rows * outputs + `vectors.SLACK`].
     """
     total = 0
     pooled_ptr[0] = 0
     for k in range(fired.size):
-        fired[k] = 0
+        fired[k] = NIL
     for r in range(indptr.size - 1):
         for j in range(indptr[r], indptr[r + 1]):
-            i = indices[j]
-            for q in range(ptr[i], ptr[i + 1]):
-                fired[windows[q]] = 1
-        for k in range(fired.size):
-            pooled[total] = k
-            total += fired[k]
-            fired[k] = 0
-        pooled_ptr[r + 1] = total
+            i = np.uint32(indices[j])
+            for q in range(ptr[i], ptr[i + np.uint32(1)]):
+                fired[np.uint32(windows[np.uint32(q)])] = np.float32(1)
+        end = emit_nonzero(fired, fired.size, pooled, total)
+        for j in range(total, end):
+            fired[np.uint32(pooled[j])] = NIL
+        pooled_ptr[r + 1] = total = end
 
 
 @kernel
@@ -260,12 +259,15 @@ def max_rows_backward(chosen: IndexArray, gradient: FloatArray, result: FloatArr
 
 @kernel
 def collect(x: FloatArray, indptr: CountArray, indices: IndexArray, values: FloatArray) -> None:
-    """Write dense rows [rows, N] as graded events: their values that are not zero."""
+    """Write dense rows [rows, N] as graded events: their values that are not zero.
+
+    ``indices`` [at least rows * N + `vectors.SLACK`], ``values`` [at least rows * N].
+    """
     total = 0
     indptr[0] = 0
     for r in range(x.shape[0]):
-        for i in range(x.shape[1]):
-            indices[total] = i
-            values[total] = x[r, i]
-            total += x[r, i] != NIL
-        indptr[r + 1] = total
+        row = x[r]
+        end = emit_nonzero(row, row.size, indices, total)
+        for j in range(total, end):
+            values[j] = row[indices[j]]
+        indptr[r + 1] = total = end

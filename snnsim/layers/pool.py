@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from snnsim.events import Events
 from snnsim.kernels import pool, propagate
+from snnsim.kernels.vectors import SLACK
 from snnsim.layers.base import (
     Analog,
     FloatArray,
@@ -39,15 +40,15 @@ class _Pool(Layer):
     def needed_through(self, needed: Events, micro: MicroBatch) -> Events:
         """Return the windows in which any input's gradient is needed."""
         indptr = np.empty(needed.indptr.size, np.int64)
-        indices = self.buffer(micro, "needed", (micro.size * micro.steps * self.size,), np.int32)
-        flags = self.buffer(micro, "flags", (self.size,), np.uint8)
+        indices = self.buffer(micro, "needed", (micro.size * micro.steps * self.size + SLACK,), np.int32)
+        flags = self.buffer(micro, "flags", (self.size,))
         pool.merge_events(needed.indptr, needed.indices, self._ptr, self._windows, flags, indptr, indices)
         return Events(indptr, indices[: indptr[-1]], None, needed.num_steps, needed.batch, self.out_shape)
 
     def _pooled(self, micro: MicroBatch, events: Events, graded: bool) -> Pooled:
         most = micro.size * micro.steps * self.size
         indptr = np.empty(events.indptr.size, np.int64)
-        indices = self.buffer(micro, "events", (most,), np.int32)
+        indices = self.buffer(micro, "events", (most + SLACK,), np.int32)
         return indptr, indices, self.buffer(micro, "values", (most if graded else 0,))
 
     def _events(self, like: Events, pooled: Pooled) -> Events:
@@ -119,7 +120,7 @@ class MaxPool2d(_Pool):
         if isinstance(signal, Events) and signal.values is None:
             micro.saved[self.index] = signal
             pooled = self._pooled(micro, signal, graded=False)
-            fired = self.buffer(micro, "fired", (self.size,), np.uint8)
+            fired = self.buffer(micro, "fired", (self.size,))
             pool.merge_events(signal.indptr, signal.indices, self._ptr, self._windows, fired, *pooled[:2])
             return self._events(signal, pooled)
         if isinstance(signal, Events):
