@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -77,16 +78,28 @@ def main() -> None:
     )
     # Ended from outside, it ends its worker too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    results = compare(options.workloads, options.rows, settings, options.data_dir)
+
+    def keep(results: Cells) -> None:
+        if options.json:
+            write_text(options.json, json.dumps(results, indent=2) + "\n")
+
+    results = compare(options.workloads, options.rows, settings, options.data_dir, keep)
     print(markdown(results))
-    if options.json:
-        write_text(options.json, json.dumps(results, indent=2) + "\n")
     if options.figure:
         draw(results, options.figure)
 
 
-def compare(workloads: list[str], rows: list[str], settings: Settings, data_dir: Path | None) -> Cells:
-    """Measure rows on workloads, the rows of a workload in turn, and again for every repeat."""
+def compare(
+    workloads: list[str],
+    rows: list[str],
+    settings: Settings,
+    data_dir: Path | None,
+    keep: Callable[[Cells], None] = lambda _: None,
+) -> Cells:
+    """Measure rows on workloads, the rows of a workload in turn, and again for every repeat.
+
+    ``keep`` is given the results so far after each repeat.
+    """
     cells: Cells = {name: {row: {"missing": reason} for row in rows if (reason := missing(row))} for name in workloads}
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
@@ -116,9 +129,16 @@ def compare(workloads: list[str], rows: list[str], settings: Settings, data_dir:
                             cells[name][row] = {"failed": str(error)}
                     took = time.monotonic() - began
                     print(f"{repeat + 1}/{settings.repeats} {name} {row}: {outcome} ({took:.0f} s)", file=sys.stderr)
-    for (name, row), measured_runs in runs.items():
-        cells[name].setdefault(row, summary(row, measured_runs))
-    ordered = {name: {row: cells[name][row] for row in rows} for name in workloads}
+            keep(judged(cells, runs, rows))
+    return judged(cells, runs, rows)
+
+
+def judged(cells: Cells, runs: dict[tuple[str, str], list[dict[str, Any]]], rows: list[str]) -> Cells:
+    """Return the cells in order, with what was measured, and whether the losses of a workload agree."""
+    ordered = {
+        name: {row: of_workload.get(row) or summary(row, runs[name, row]) for row in rows}
+        for name, of_workload in cells.items()
+    }
     for of_workload in ordered.values():
         judge(of_workload)
     return ordered
