@@ -47,7 +47,8 @@ class Engine:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = layers
-        self._workspaces = [Workspace() for _ in range(SLOTS)]
+        self._gradients = [Workspace() for _ in range(SLOTS)]
+        self._idle: list[Workspace] = []
 
     def run(
         self,
@@ -255,15 +256,24 @@ class Engine:
     def _in_slots(
         self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], size: int
     ) -> list[list[Any]]:
-        """Run micro-batches of ``size`` in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another."""
+        """Run micro-batches of ``size`` in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another.
+
+        There are as many workspaces as chains run at a time; which one a chain has, changes nothing.
+        """
         ranges = micro_batches(batch.batch, size)
 
         def chain(slot: int) -> list[Any]:
-            workspace = self._workspaces[slot]
+            try:
+                workspace = self._idle.pop()
+            except IndexError:
+                workspace = Workspace()
             results = []
-            for start, stop in ranges[slot::SLOTS]:
-                micro = MicroBatch(stop - start, size, batch.steps, workspace)
-                results.append(task(micro, start, stop, slot))
+            try:
+                for start, stop in ranges[slot::SLOTS]:
+                    micro = MicroBatch(stop - start, size, batch.steps, workspace)
+                    results.append(task(micro, start, stop, slot))
+            finally:
+                self._idle.append(workspace)
             return results
 
         return share(chain, min(SLOTS, len(ranges)), threads)
@@ -280,7 +290,7 @@ class Engine:
 
         The stem's lie in the first slot only, as they were left: one product at the end overwrites them.
         """
-        workspace = self._workspaces[slot]
+        workspace = self._gradients[slot]
         buffers: list[dict[str, FloatArray]] = []
         for layer in self.layers:
             of_layer: dict[str, FloatArray] = {}

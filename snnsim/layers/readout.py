@@ -121,7 +121,7 @@ class StepReadout:
     def logits(self, z: FloatArray) -> FloatArray:
         """Return the logits [M, K]."""
         if self.kind == "last":
-            return np.ascontiguousarray(z[:, -1])
+            return z[:, -1].copy()
         if self.kind == "max":
             return np.asarray(z.max(axis=1))
         total: FloatArray = z.sum(axis=1)
