@@ -17,7 +17,7 @@ LABELS = {
     "batch": "samples in a batch",
     "threads": "threads",
 }
-PLAIN = FuncFormatter(lambda value, _: f"{value:,.4g}")
+PLAIN = FuncFormatter(lambda value, _: f"{value / 1000:.4g}k" if value >= 1000 else f"{value:.4g}")
 
 
 def draw_density(results: dict[str, Any], path: Path) -> None:
