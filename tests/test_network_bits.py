@@ -69,6 +69,16 @@ def test_every_sample_of_a_large_batch_keeps_its_step_logits(end: list[Any]) -> 
         assert_same_bits(together.step_logits[:, part], alone.step_logits)
 
 
+def test_every_sample_of_a_large_batch_keeps_its_logits_of_one_step() -> None:
+    """The last of one step is all there is: it is not left in a buffer that a later micro-batch overwrites."""
+    layers = [{"dense": 8}, {"lif": {"threshold": 0.3}}, {"dense": 2}, {"li": {"readout": "last", "beta": [0.5, 0.9]}}]
+    network = Network.from_config(layers, input_shape=(6,), seed=1)
+    x = np.random.default_rng(0).random((1, 300, 6)).astype(np.float32)
+    together = network.run(x, input_coding="direct", num_steps=1, threads=1)
+    alone = network.run(x[:, :30], input_coding="direct", num_steps=1, threads=1)
+    assert_same_bits(together.logits[:30], alone.logits)
+
+
 def shaped(value: Any, shape: tuple[int, ...]) -> FloatArray:
     """Return a value of neurons that broadcasts over a layer's signal: one for all, or one each."""
     array = np.asarray(value, np.float32)
