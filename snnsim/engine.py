@@ -10,6 +10,7 @@ from snnsim.accounting import RunCounts, StepCounts
 from snnsim.encoders import BatchInput, ConstantInput
 from snnsim.events import Events
 from snnsim.execution import SLOTS, micro_batch_size, micro_batches, share, single_threaded_blas
+from snnsim.layers import LeakyIntegrators, Relu
 from snnsim.layers.base import (
     Affine,
     Analog,
@@ -104,7 +105,7 @@ class Engine:
                     events[layer.index] = output.copy()
         if "membrane" in record:
             for layer in self.layers:
-                if layer.fires or layer.name in ("li", "cuba_li", "relu"):
+                if layer.fires or isinstance(layer, LeakyIntegrators | Relu):
                     trace = micro.saved[layer.index][0]
                     membrane[layer.index] = trace.reshape(*trace.shape[:2], *layer.out_shape).copy()
         # Step logits may lie in a buffer of the worker's, which its next micro-batch overwrites.

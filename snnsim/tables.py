@@ -8,6 +8,8 @@ from typing import Any
 
 from snnsim.progress import count
 
+# Layers whose neurons spike, by their names in the network language.
+FIRING = frozenset({"lif", "if", "cuba_lif", "alif"})
 LAYER_COLUMNS = ("layer", "output", "spikes", "rate", "SynOps", "ACs", "MACs")
 
 
@@ -66,7 +68,7 @@ def layer_rows(
     """
     rows = []
     for layer, total in zip(layers, counts, strict=True):
-        fires = total["neuron_updates"] > 0 and layer.name not in ("li", "cuba_li")
+        fires = total["neuron_updates"] > 0 and layer.name in FIRING
         rate = f"{total['spikes'] / total['neuron_updates']:.2%}" if fires else ""
         operations = [Mean(total[name] / samples) for name in ("acs", "macs")] if total["macs_dense"] else ["", ""]
         synops: object = Mean((total["acs"] + total["macs"]) / samples) if total["macs_dense"] else ""

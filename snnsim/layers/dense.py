@@ -21,7 +21,7 @@ from snnsim.layers.base import (
     synapses,
 )
 from snnsim.layers.packing import NOT_PACKED, add_weight_gradient, pack_weights, read_packed
-from snnsim.layers.products import row_products, shared_row_products
+from snnsim.layers.products import row_products
 from snnsim.memory import aligned_zeros
 
 # When a sample's product beats adding weight rows event by event. Measured on one core (Zen 3, AVX2): an event costs
@@ -175,7 +175,7 @@ class Dense(Affine):
 
     def constant_forward(self, x: FloatArray, run: Callable[..., None]) -> FloatArray:
         """Return the currents [B, out] of constant input [B, in], one product."""
-        return shared_row_products(x, self._rows, run) + self._bias
+        return row_products(x, self._rows, run) + self._bias
 
     def constant_backward(
         self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]

@@ -12,31 +12,25 @@ from snnsim.layers.base import FloatArray
 BLOCKS = 4
 
 
-def row_products(x: FloatArray, weight: FloatArray) -> FloatArray:
+def row_products(x: FloatArray, weight: FloatArray, run: Callable[..., None] | None = None) -> FloatArray:
     """Return ``x @ weight``, float32 [R, N], for ``x`` [R, F] and ``weight`` [F, N].
 
     A sample's results must not depend on who else is in its batch, or where in the batch it stands.
+    ``run(task, count)`` shares the work out; without it, all is done here.
     """
-    return shared_row_products(x, weight, _one_after_another)
-
-
-def shared_row_products(x: FloatArray, weight: FloatArray, run: Callable[..., None]) -> FloatArray:
-    """Return the same, with ``run(task, count)`` sharing the work out."""
     rows, columns = np.ascontiguousarray(x).reshape(-1), np.ascontiguousarray(weight)
     depth, targets = columns.shape
     result = np.empty((x.shape[0], targets), np.float32)
-    panels = -(-targets // PANEL)
-    bounds = [min(targets, panels * k // BLOCKS * PANEL) for k in range(BLOCKS + 1)]
+    panels, blocks = -(-targets // PANEL), BLOCKS if run else 1
+    bounds = [min(targets, panels * k // blocks * PANEL) for k in range(blocks + 1)]
 
     def block(k: int) -> None:
         if bounds[k] < bounds[k + 1]:
             panel = np.empty((depth + TILE_ROWS) * PANEL, np.float32)
             multiply(rows, depth, columns, result, bounds[k], bounds[k + 1], panel)
 
-    run(block, BLOCKS)
+    if run:
+        run(block, blocks)
+    else:
+        block(0)
     return result
-
-
-def _one_after_another(task: Callable[[int], None], count: int) -> None:
-    for k in range(count):
-        task(k)

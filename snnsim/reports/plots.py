@@ -17,6 +17,9 @@ from snnsim.plots import Values, column
 
 Rows = Sequence[Mapping[str, Any]]
 
+# The measures of cost that stand beside every curve, with their titles.
+COSTS = (("spikes_per_sample", "Spikes per sample"), ("synops_per_sample", "Synaptic operations per sample"))
+
 # Their numbers have no common factor: 88 runs look different.
 COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.INK, style.SKY, style.GREY)
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h")
@@ -52,8 +55,7 @@ def learning_curves(runs: Sequence[tuple[str, Rows]], *, regression: bool = Fals
         Label and rows of ``metrics.csv``; a missing value leaves a gap.
     """
     reached = ("valid_loss", "Validation loss") if regression else ("valid_accuracy", "Validation accuracy")
-    costs = (("spikes_per_sample", "Spikes per sample"), ("synops_per_sample", "Synaptic operations per sample"))
-    return _curves(runs, "epoch", "epoch", reached, costs)
+    return _curves(runs, "epoch", "epoch", reached)
 
 
 @style.styled
@@ -66,8 +68,7 @@ def number_of_steps(runs: Sequence[tuple[str, Rows]], *, regression: bool = Fals
         Label and rows of ``steps.csv``; a single run needs no legend.
     """
     reached = ("loss", "Test loss") if regression else ("accuracy", "Test accuracy")
-    costs = (("spikes_per_sample", "Spikes per sample"), ("synops_per_sample", "Synaptic operations per sample"))
-    return _curves(runs, "steps", "time steps", reached, costs)
+    return _curves(runs, "steps", "time steps", reached)
 
 
 @style.styled
@@ -146,20 +147,14 @@ def _distance(one: Values, other: Values) -> float:
     return math.dist(one, other)
 
 
-def _curves(
-    runs: Sequence[tuple[str, Rows]],
-    key: str,
-    noun: str,
-    reached: tuple[str, str],
-    costs: Sequence[tuple[str, str]],
-) -> Figure:
-    """Draw one measure at the left, two below each other at the right, all over the same column."""
+def _curves(runs: Sequence[tuple[str, Rows]], key: str, noun: str, reached: tuple[str, str]) -> Figure:
+    """Draw what is reached at the left, spikes above SynOps at the right, all over the same column."""
     lines = math.ceil(len(runs) / 2) if len(runs) > 1 else 0
     figure = style.figure_of(3.4 + 0.2 * lines)
     grid = figure.add_gridspec(2, 2, width_ratios=[1.25, 1])
     left = figure.add_subplot(grid[:, 0])
     panels = [left, *(figure.add_subplot(grid[row, 1]) for row in range(2))]
-    for axes, (measure, title) in zip(panels, (reached, *costs), strict=True):
+    for axes, (measure, title) in zip(panels, (reached, *COSTS), strict=True):
         for place, (label, rows) in enumerate(runs):
             across, up = column(rows, key), column(rows, measure)
             marks = look(place) if across.size <= MOST_MARKED else {"color": look(place)["color"]}

@@ -12,8 +12,8 @@ from typing import Any
 
 from snnsim.accounting import COUNTERS
 from snnsim.errors import InputError
+from snnsim.tables import FIRING
 
-FIRING = frozenset({"lif", "if", "cuba_lif", "alif"})
 STATEFUL = FIRING | {"li", "cuba_li"}
 
 

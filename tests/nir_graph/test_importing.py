@@ -30,6 +30,7 @@ def assert_same(graph: nir.NIRGraph, network: Network, *, seed: int = 0, exact: 
     found = network.run(x).step_logits
     assert found is not None
     assert expected.any()
+    # Float32 against the interpreter's float64, over some steps: a few units in the last of seven digits.
     np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=1e-5, atol=1e-5)
 
 

@@ -43,6 +43,6 @@ def test_one_neuron_of_norse() -> None:
     assert network.origin["version"] == "0.1.1"
     assert run.spikes[1].ravel().tolist() == [1, 0, 0, 0, 0, 0]
     # 0.3 * 0.4 fires and resets; 0.2 * 0.4, then 0.6 of that and 0.1 * 0.4, then decay.
-    assert np.allclose(run.membrane[1].ravel(), [0.12, 0, 0, 0.08, 0.088, 0.0528], rtol=1e-6)
+    assert np.allclose(run.membrane[1].ravel(), [0.12, 0, 0, 0.08, 0.088, 0.0528], rtol=1e-6)  # float32 beside decimals
     again = interpreter.run(nir.read(GRAPHS / "lif_norse.nir"), x, dt=1e-3)
     assert np.array_equal(run.spikes[1], again["1"])
