@@ -9,18 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
-from snnsim.kernels.codes import FIRED, NONE, PENDING, REST, SUBTRACT, SYNAPTIC, TRACE, ZERO
-from snnsim.kernels.vectors import (
-    WIDTH,
-    fire_subtracting,
-    fire_subtracting_late,
-    fire_without_reset,
-    fire_zeroing,
-    row_adder,
-)
+from snnsim.kernels.codes import FIRED, PENDING, REST, SYNAPTIC, TRACE
+from snnsim.kernels.scans import FIRED_BLOCK as FIRED_BLOCK
+from snnsim.kernels.scans import emit, fire
+from snnsim.kernels.vectors import WIDTH, row_adder
 
 FloatArray = NDArray[np.float32]
-
 
 NIL = np.float32(0)
 
@@ -50,6 +44,7 @@ def integrate_and_fire(
     adaptation: FloatArray,
     recurrent: FloatArray,
     state: FloatArray,
+    fired: NDArray[np.uint8],
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
     carried: FloatArray,
@@ -60,7 +55,8 @@ def integrate_and_fire(
     the same at every step they are ``constant`` [M, N] instead (otherwise empty), and ``membrane`` may be [M, 1, N],
     of which only the last step's remains. ``beta``, ``threshold``, ``fire_above`` [N]. Empty where a neuron has no
     such thing: ``alpha`` [N] (synaptic current), ``rho`` and ``adaptation`` [N] (adaptive threshold), ``recurrent``
-    [N, N], one row per neuron that fires. ``state`` [5, N] is scratch. Events: ``indptr`` [M * T + 1], ``indices`` [at
+    [N, N], one row per neuron that fires. Scratch: ``state`` [5, N]; ``fired`` [T, bits of N in whole blocks of
+    `FIRED_BLOCK`]. Events: ``indptr`` [M * T + 1], ``indices`` [at
     least M * T * N + `SLACK`]. ``carried`` [M, 5, N] are the states before the first step (rows `REST` to `FIRED`),
     overwritten by those after the last; empty: all start at zero.
     """
@@ -73,7 +69,8 @@ def integrate_and_fire(
     limit = state[4]
     for j in range(n):
         limit[j] = fire_above[j]
-    rows = recurrent.reshape(-1)
+    rows, bits = recurrent.reshape(-1), fired.reshape(-1)
+    fired_step, blocks = fired.shape[1], (n + FIRED_BLOCK - 1) // FIRED_BLOCK
     carry = carried.size > 0
     total = 0
     indptr[0] = 0
@@ -89,38 +86,39 @@ def integrate_and_fire(
                 pending[j] = carried[b, PENDING, j]
                 synaptic[j] = carried[b, SYNAPTIC, j]
                 trace[j] = carried[b, TRACE, j]
+        alone = not (recurrent.size or alpha.size or rho.size)
+        if alone:
+            u = membrane[b].reshape(-1)
+            drive = constant[b] if constant.size else u
+            drive_step, u_step = 0 if constant.size else n, n if kept == steps else 0
+            fire(drive, drive_step, u, u_step, beta, limit, threshold, rest, pending, bits, fired_step, n, steps, reset)
         for t in range(steps):
             bucket = b * steps + t
-            u = membrane[b, t if kept == steps else 0]
-            drive = constant[b] if constant.size else u
-            if recurrent.size:
-                begin, end = indptr[bucket - 1] if t > 0 else total, total
-                if t == 0 and carry:
-                    # The last spikes before, for a moment where this step's own will be.
+            if not alone:
+                u = membrane[b, t if kept == steps else 0]
+                drive = constant[b] if constant.size else u
+                if recurrent.size:
+                    begin, end = indptr[bucket - 1] if t > 0 else total, total
+                    if t == 0 and carry:
+                        # The last spikes before, for a moment where this step's own will be.
+                        for j in range(n):
+                            if carried[b, FIRED, j] != NIL:
+                                indices[end] = j
+                                end += 1
+                    for k in range(0, n, WIDTH):
+                        _add_rows(drive, k, u, k, rows, k, n, min(WIDTH, n - k), indices, begin, end)
+                    drive = u
+                if alpha.size:
                     for j in range(n):
-                        if carried[b, FIRED, j] != NIL:
-                            indices[end] = j
-                            end += 1
-                for k in range(0, n, WIDTH):
-                    _add_rows(drive, k, u, k, rows, k, n, min(WIDTH, n - k), indices, begin, end)
-                drive = u
-            if alpha.size:
-                for j in range(n):
-                    synaptic[j] = alpha[j] * synaptic[j] + drive[j]
-                drive = synaptic
-            if rho.size:
-                _adapted(fire_above, threshold, adaptation, trace, limit)
-            if reset == SUBTRACT:
-                total = fire_subtracting(drive, u, beta, limit, threshold, rest, pending, n, indices, total)
-            elif reset == ZERO:
-                total = fire_zeroing(drive, u, beta, limit, threshold, rest, pending, n, indices, total)
-            elif reset == NONE:
-                total = fire_without_reset(drive, u, beta, limit, threshold, rest, pending, n, indices, total)
-            else:
-                total = fire_subtracting_late(drive, u, beta, limit, threshold, rest, pending, n, indices, total)
-            if rho.size:
-                for j in range(n):
-                    trace[j] = rho[j] * trace[j] + np.float32(u[j] > limit[j])
+                        synaptic[j] = alpha[j] * synaptic[j] + drive[j]
+                    drive = synaptic
+                if rho.size:
+                    _adapted(fire_above, threshold, adaptation, trace, limit)
+                fire(drive, 0, u, 0, beta, limit, threshold, rest, pending, fired[t], 0, n, 1, reset)
+                if rho.size:
+                    for j in range(n):
+                        trace[j] = rho[j] * trace[j] + np.float32(u[j] > limit[j])
+            total = emit(fired[t], blocks, indices, total)
             indptr[bucket + 1] = total
         if carry:
             last = membrane[b, kept - 1]

@@ -5,12 +5,9 @@ from numpy.typing import NDArray
 
 from snnsim.kernels._jit import dot_kernel, kernel
 from snnsim.kernels.codes import (
-    ATAN,
     BOXCAR,
-    FAST_SIGMOID,
     PENDING,
     REST,
-    SIGMOID,
     SUBTRACT,
     SUBTRACT_DELAYED,
     SYNAPTIC,
@@ -18,7 +15,8 @@ from snnsim.kernels.codes import (
     TRIANGLE,
     ZERO,
 )
-from snnsim.kernels.vectors import add_products, carry_back, emit_nonzero
+from snnsim.kernels.scans import carry_back, surrogate
+from snnsim.kernels.vectors import add_products, emit_nonzero
 
 FloatArray = NDArray[np.float32]
 
@@ -40,40 +38,10 @@ def _add_needed_products(factors: FloatArray, weight: FloatArray, h: FloatArray,
 
 
 @kernel
-def _surrogate(code: int, sharpness: np.float32, u: FloatArray, threshold: FloatArray, h: FloatArray) -> None:
-    """Write the surrogate's derivative h(u - threshold) of one row; ``sharpness`` is its slope, alpha or width."""
-    if code == FAST_SIGMOID:
-        for j in range(h.size):
-            y = sharpness * abs(u[j] - threshold[j]) + ONE
-            h[j] = ONE / (y * y)
-    elif code == ATAN:
-        half = sharpness * np.float32(0.5)
-        scale = sharpness * np.float32(np.pi / 2)
-        for j in range(h.size):
-            y = scale * (u[j] - threshold[j])
-            h[j] = half / (ONE + y * y)
-    elif code == SIGMOID:
-        for j in range(h.size):
-            # y (1 - y) written so that no digits cancel where y is near 1.
-            e = np.exp(-sharpness * abs(u[j] - threshold[j]))
-            h[j] = sharpness * e / ((ONE + e) * (ONE + e))
-    elif code == TRIANGLE:
-        for j in range(h.size):
-            h[j] = max(NIL, ONE - abs(u[j] - threshold[j]) / sharpness) / sharpness
-    elif code == BOXCAR:
-        height = np.float32(0.5) / sharpness
-        for j in range(h.size):
-            h[j] = height if abs(u[j] - threshold[j]) < sharpness else NIL
-    else:
-        for j in range(h.size):
-            h[j] = ONE
-
-
-@kernel
 def surrogate_derivative(code: int, sharpness: np.float32, u: FloatArray, threshold: FloatArray, h: FloatArray) -> None:
     """Write ``h[r] = h(u[r] - threshold)`` for the rows of ``u`` [rows, N]."""
     for r in range(u.shape[0]):
-        _surrogate(code, sharpness, u[r], threshold, h[r])
+        surrogate(u[r], threshold, h[r], threshold.size, code, sharpness)
 
 
 @kernel
@@ -140,7 +108,7 @@ def find_active(
         if rho.size:
             _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, trace, 0, levels, limits)
         for t in range(steps):
-            _surrogate(code, sharpness, membrane[b, t], levels[t] if rho.size else threshold, h)
+            surrogate(membrane[b, t], levels[t] if rho.size else threshold, h, n, code, sharpness)
             total = emit_nonzero(h, n, indices, total)
             indptr[b * steps + t + 1] = total
 
@@ -175,28 +143,36 @@ def _backpropagate_plain(
     state: FloatArray,
     carried: FloatArray,
 ) -> None:
-    """`backpropagate` for neurons that have nothing but a membrane: the same arithmetic in one pass a step."""
+    """`backpropagate` for neurons that have nothing but a membrane: the same arithmetic, some neurons at a time."""
     samples, steps, n = membrane.shape
-    same = spike_gradient.shape[1] == 1
+    above_step = 0 if spike_gradient.shape[1] == 1 else n
     keep = delta.size > 0
-    h, spare, du, total, kept = state[0], state[1], state[2], state[3], state[4]
+    du, total, cleared_above, spare = state[0], state[1], state[2], state[3]
     carry = carried.size > 0
     for j in range(n):
-        kept[j] = beta[j]
+        cleared_above[j] = fire_above[j] if reset == ZERO else np.float32(np.inf)
     for b in range(samples):
-        more = extra[b]
         for j in range(n):
             du[j] = carried[b, 0, j] if carry else NIL
             total[j] = NIL
-        for t in range(steps - 1, -1, -1):
-            u = membrane[b, t]
-            _surrogate(code, sharpness, u, threshold, h)
-            if reset == ZERO:
-                for j in range(n):
-                    kept[j] = NIL if u[j] > fire_above[j] else beta[j]
-            above = spike_gradient[b, 0 if same else t]
-            out = delta[b, t] if keep else spare
-            carry_back(h, above, step_weights[t], more, kept, du, total, out, n)
+        carry_back(
+            membrane[b].reshape(-1),
+            spike_gradient[b].reshape(-1),
+            above_step,
+            step_weights,
+            extra[b],
+            beta,
+            cleared_above,
+            threshold,
+            du,
+            total,
+            delta[b].reshape(-1) if keep else spare,
+            n if keep else 0,
+            n,
+            steps,
+            code,
+            sharpness,
+        )
         for j in range(n):
             delta_sum[b, j] = total[j]
         if carry:
@@ -299,7 +275,7 @@ def backpropagate(
                 b = first + s
                 h, g = state[s], state[together + s]
                 u = membrane[b, t]
-                _surrogate(code, sharpness, u, levels[s * steps + t] if rho.size else threshold, h)
+                surrogate(u, levels[s * steps + t] if rho.size else threshold, h, n, code, sharpness)
                 above, more = spike_gradient[b, 0 if same else t], extra[b]
                 for j in range(n):
                     g[j] = above[j] * weight + more[j]

@@ -170,6 +170,7 @@ class FiringNeurons(Layer):
             values.adaptation,
             self._recurrent_rows,
             self.buffer(micro, "state", (8, n)),
+            self.buffer(micro, "fired", (steps, -(-n // neurons.FIRED_BLOCK) * neurons.FIRED_BLOCK // 8), np.uint8),
             indptr,
             indices,
             micro.carried.get(self.index, NOT_CARRIED),

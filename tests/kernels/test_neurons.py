@@ -49,7 +49,8 @@ class Cells:
 @st.composite
 def cells(draw: st.DrawFn, *, plain: bool = False) -> Cells:
     """Draw layers around multiples of four and eight; silent, saturated, and with membranes at the threshold."""
-    samples, steps, n = draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 25))
+    samples, steps = draw(st.integers(1, 3)), draw(st.integers(1, 7))
+    n = draw(st.integers(1, 25) | st.sampled_from([64, 75, 136]))  # also whole blocks, and more than one
     rng = np.random.default_rng(draw(seeds))
     constant = draw(st.booleans())
     offset = draw(st.sampled_from([-9.0, 0.0, 0.5, 9.0]))
@@ -126,6 +127,7 @@ def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CA
         *cell.values,
         cell.recurrent,
         np.full((5, n), np.nan, np.float32),
+        np.full((cell.steps, -(-n // neurons.FIRED_BLOCK) * neurons.FIRED_BLOCK // 8), 255, np.uint8),
         indptr,
         indices,
         carried,
