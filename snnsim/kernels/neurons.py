@@ -69,8 +69,10 @@ def integrate_and_fire(
     limit = state[4]
     for j in range(n):
         limit[j] = fire_above[j]
-    rows, bits = recurrent.reshape(-1), fired.reshape(-1)
-    fired_step, blocks = fired.shape[1], (n + FIRED_BLOCK - 1) // FIRED_BLOCK
+    rows = recurrent.reshape(-1)
+    row, blocks = fired.shape[1], (n + FIRED_BLOCK - 1) // FIRED_BLOCK
+    # Where a step needs what others did in the step before, it goes alone.
+    together = 1 if recurrent.size or alpha.size or rho.size else steps
     carry = carried.size > 0
     total = 0
     indptr[0] = 0
@@ -86,40 +88,35 @@ def integrate_and_fire(
                 pending[j] = carried[b, PENDING, j]
                 synaptic[j] = carried[b, SYNAPTIC, j]
                 trace[j] = carried[b, TRACE, j]
-        alone = not (recurrent.size or alpha.size or rho.size)
-        if alone:
-            u = membrane[b].reshape(-1)
+        for first in range(0, steps, together):
+            u = membrane[b].reshape(-1)[first * n if kept == steps else 0 :]
             drive = constant[b] if constant.size else u
-            drive_step, u_step = 0 if constant.size else n, n if kept == steps else 0
-            fire(drive, drive_step, u, u_step, beta, limit, threshold, rest, pending, bits, fired_step, n, steps, reset)
-        for t in range(steps):
-            bucket = b * steps + t
-            if not alone:
-                u = membrane[b, t if kept == steps else 0]
-                drive = constant[b] if constant.size else u
-                if recurrent.size:
-                    begin, end = indptr[bucket - 1] if t > 0 else total, total
-                    if t == 0 and carry:
-                        # The last spikes before, for a moment where this step's own will be.
-                        for j in range(n):
-                            if carried[b, FIRED, j] != NIL:
-                                indices[end] = j
-                                end += 1
-                    for k in range(0, n, WIDTH):
-                        _add_rows(drive, k, u, k, rows, k, n, min(WIDTH, n - k), indices, begin, end)
-                    drive = u
-                if alpha.size:
+            drive_step = 0 if constant.size else n
+            if recurrent.size:
+                begin, end = indptr[b * steps + first - 1] if first > 0 else total, total
+                if first == 0 and carry:
+                    # The last spikes before, for a moment where this step's own will be.
                     for j in range(n):
-                        synaptic[j] = alpha[j] * synaptic[j] + drive[j]
-                    drive = synaptic
-                if rho.size:
-                    _adapted(fire_above, threshold, adaptation, trace, limit)
-                fire(drive, 0, u, 0, beta, limit, threshold, rest, pending, fired[t], 0, n, 1, reset)
-                if rho.size:
-                    for j in range(n):
-                        trace[j] = rho[j] * trace[j] + np.float32(u[j] > limit[j])
-            total = emit(fired[t], blocks, indices, total)
-            indptr[bucket + 1] = total
+                        if carried[b, FIRED, j] != NIL:
+                            indices[end] = j
+                            end += 1
+                for k in range(0, n, WIDTH):
+                    _add_rows(drive, k, u, k, rows, k, n, min(WIDTH, n - k), indices, begin, end)
+                drive = u
+            if alpha.size:
+                for j in range(n):
+                    synaptic[j] = alpha[j] * synaptic[j] + drive[j]
+                drive = synaptic
+            if rho.size:
+                _adapted(fire_above, threshold, adaptation, trace, limit)
+            bits, u_step = fired[first:].reshape(-1), n if kept == steps else 0
+            fire(drive, drive_step, u, u_step, beta, limit, threshold, rest, pending, bits, row, n, together, reset)
+            if rho.size:
+                for j in range(n):
+                    trace[j] = rho[j] * trace[j] + np.float32(u[j] > limit[j])
+            for t in range(first, first + together):
+                total = emit(fired[t], blocks, indices, total)
+                indptr[b * steps + t + 1] = total
         if carry:
             last = membrane[b, kept - 1]
             for j in range(n):

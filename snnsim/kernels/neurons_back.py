@@ -21,6 +21,9 @@ from snnsim.kernels.vectors import add_products, emit_nonzero
 FloatArray = NDArray[np.float32]
 
 
+# Rows of scratch of `backpropagate`, and as many for each sample that goes beside others.
+BACK_ROWS = 4
+
 ONE = np.float32(1)
 NIL = np.float32(0)
 
@@ -127,62 +130,6 @@ def _rested(reset: int, u: FloatArray, limit: FloatArray, threshold: FloatArray,
 
 
 @kernel
-def _backpropagate_plain(
-    membrane: FloatArray,
-    spike_gradient: FloatArray,
-    step_weights: FloatArray,
-    extra: FloatArray,
-    delta: FloatArray,
-    delta_sum: FloatArray,
-    beta: FloatArray,
-    threshold: FloatArray,
-    fire_above: FloatArray,
-    reset: int,
-    code: int,
-    sharpness: np.float32,
-    state: FloatArray,
-    carried: FloatArray,
-) -> None:
-    """`backpropagate` for neurons that have nothing but a membrane: the same arithmetic, some neurons at a time."""
-    samples, steps, n = membrane.shape
-    above_step = 0 if spike_gradient.shape[1] == 1 else n
-    keep = delta.size > 0
-    du, total, cleared_above, spare = state[0], state[1], state[2], state[3]
-    carry = carried.size > 0
-    for j in range(n):
-        cleared_above[j] = fire_above[j] if reset == ZERO else np.float32(np.inf)
-    for b in range(samples):
-        for j in range(n):
-            du[j] = carried[b, 0, j] if carry else NIL
-            total[j] = NIL
-        carry_back(
-            membrane[b].reshape(-1),
-            spike_gradient[b].reshape(-1),
-            above_step,
-            step_weights,
-            extra[b],
-            beta,
-            cleared_above,
-            threshold,
-            du,
-            total,
-            delta[b].reshape(-1) if keep else spare,
-            n if keep else 0,
-            n,
-            steps,
-            code,
-            sharpness,
-        )
-        for j in range(n):
-            delta_sum[b, j] = total[j]
-        if carry:
-            for j in range(n):
-                carried[b, 0, j] = du[j]
-                carried[b, 1, j] = du[j]
-                carried[b, 2, j] = NIL
-
-
-@kernel
 def backpropagate(
     membrane: FloatArray,
     spike_gradient: FloatArray,
@@ -194,55 +141,126 @@ def backpropagate(
     threshold: FloatArray,
     fire_above: FloatArray,
     reset: int,
-    detach_reset: bool,
-    alpha: FloatArray,
-    rho: FloatArray,
-    adaptation: FloatArray,
     recurrent: FloatArray,
     code: int,
     sharpness: np.float32,
-    state: FloatArray,
-    levels: FloatArray,
-    limits: FloatArray,
-    learned: NDArray[np.float64],
-    begun: FloatArray,
     carried: FloatArray,
+    state: FloatArray,
 ) -> None:
     """Carry dL/ds back through time to ``delta = dL/dI``, the gradient of the input current.
 
     The spikes' gradient at step t is ``spike_gradient[b, t] * step_weights[t] + extra[b]``; ``spike_gradient`` is
     [M, T, N], or [M, 1, N] where it is the same at every step but for the weight. ``extra`` [M, N]. Written:
     ``delta`` [M, T, N] (may be ``spike_gradient``), or nothing where it is empty, and ``delta_sum`` [M, N], its sum
-    over time. Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent`` [N, N],
-    here one row per neuron that is *reached*, or, for surrogates of compact support, per neuron that fires;
-    ``learned`` [3, N], to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8 * K, N]
-    and, for adaptive neurons, ``levels`` and ``limits`` [K * T, N]: K samples, at most `TOGETHER`, go through a step
-    side by side and share what is loaded of the recurrent weights; no delta depends on it. Where the steps are part of
-    a longer run: ``begun`` [M, 5, N], the states before the first step, and ``carried`` [M, 3, N], dL/du, dL/di and
-    dL/da of the step after the last, overwritten by those of the first; otherwise both are empty.
+    over time. ``recurrent`` [N, N], or empty: one row per neuron that is *reached*, or, for surrogates of compact
+    support, per neuron that fires. ``state`` [`BACK_ROWS` * K + `BACK_ROWS`, N] is scratch: K samples, at most
+    `TOGETHER`, go through a step side by side and share what is loaded of the recurrent weights; no delta depends on
+    it. Where the steps are part of a longer run, ``carried`` [M, 3, N] are dL/du, dL/di and dL/da of the step after the
+    last, overwritten by those of the first; otherwise it is empty.
+
+    With ``g`` the gradient of a spike, direct and through recurrent weights:
+    ``delta[t] = du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]``. No gradient goes through the reset.
+    """
+    samples, steps, n = membrane.shape
+    same = spike_gradient.shape[1] == 1
+    keep = delta.size > 0
+    carry = carried.size > 0
+    compact = code in (TRIANGLE, BOXCAR)
+    h, cleared_above, no_more, spare = state[0], state[1], state[2], state[3]
+    together = state.shape[0] // BACK_ROWS - 1
+    side_by_side = state[BACK_ROWS:].reshape(BACK_ROWS, together, n)
+    all_g, all_du, totals = side_by_side[0], side_by_side[1], side_by_side[2]
+    once = np.ones(1, np.float32)
+    weights = recurrent.reshape(-1)
+    for j in range(n):
+        cleared_above[j] = fire_above[j] if reset == ZERO else np.float32(np.inf)
+        no_more[j] = NIL
+    stretch = 1 if recurrent.size else steps
+    for first in range(0, samples, together):
+        count = min(together, samples - first)
+        for s in range(count):
+            for j in range(n):
+                all_du[s, j] = carried[first + s, 0, j] if carry else NIL
+                totals[s, j] = NIL
+        for t in range(steps - stretch, -1, -stretch):
+            if recurrent.size:
+                for s in range(count):
+                    above, more, g = spike_gradient[first + s, 0 if same else t], extra[first + s], all_g[s]
+                    for j in range(n):
+                        g[j] = above[j] * step_weights[t] + more[j]
+                    if compact:
+                        surrogate(membrane[first + s, t], threshold, h, n, code, sharpness)
+                        _add_needed_products(all_du[s], recurrent, h, g)
+                if not compact:
+                    add_products(all_du.reshape(-1), n, weights, all_g.reshape(-1), n, n, count)
+            for s in range(count):
+                b = first + s
+                above = all_g[s] if recurrent.size else spike_gradient[b].reshape(-1)
+                carry_back(
+                    membrane[b].reshape(-1)[t * n :],
+                    above,
+                    0 if same or recurrent.size else n,
+                    once if recurrent.size else step_weights,
+                    no_more if recurrent.size else extra[b],
+                    beta,
+                    cleared_above,
+                    threshold,
+                    all_du[s],
+                    totals[s],
+                    delta[b].reshape(-1)[t * n :] if keep else spare,
+                    n if keep else 0,
+                    n,
+                    stretch,
+                    code,
+                    sharpness,
+                )
+        for s in range(count):
+            for j in range(n):
+                delta_sum[first + s, j] = totals[s, j]
+            if carry:
+                for j in range(n):
+                    carried[first + s, 0, j] = all_du[s, j]
+                    carried[first + s, 1, j] = all_du[s, j]
+                    carried[first + s, 2, j] = NIL
+
+
+@kernel
+def backpropagate_all(
+    membrane: FloatArray,
+    spike_gradient: FloatArray,
+    step_weights: FloatArray,
+    extra: FloatArray,
+    delta: FloatArray,
+    delta_sum: FloatArray,
+    beta: FloatArray,
+    threshold: FloatArray,
+    fire_above: FloatArray,
+    reset: int,
+    recurrent: FloatArray,
+    code: int,
+    sharpness: np.float32,
+    carried: FloatArray,
+    state: FloatArray,
+    detach_reset: bool,
+    alpha: FloatArray,
+    rho: FloatArray,
+    adaptation: FloatArray,
+    levels: FloatArray,
+    limits: FloatArray,
+    learned: NDArray[np.float64],
+    begun: FloatArray,
+) -> None:
+    """Do the same as `backpropagate` for neurons that have more than a membrane, or a gradient through the reset.
+
+    Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent``; ``learned`` [3, N],
+    to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8 * K, N] and, for adaptive
+    neurons, ``levels`` and ``limits`` [K * T, N]. ``begun`` [M, 5, N] are the states before the first step where that
+    is not the first of all; otherwise it is empty.
 
     With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
     and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
     ``di[t] = du[t] + alpha di[t + 1]``.
     """
-    if detach_reset and not (alpha.size or rho.size or recurrent.size or learned.size):
-        _backpropagate_plain(
-            membrane,
-            spike_gradient,
-            step_weights,
-            extra,
-            delta,
-            delta_sum,
-            beta,
-            threshold,
-            fire_above,
-            reset,
-            code,
-            sharpness,
-            state,
-            carried,
-        )
-        return
     samples, steps, n = membrane.shape
     same = spike_gradient.shape[1] == 1
     keep = delta.size > 0

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from llvmlite import ir
-
 from snnsim.kernels.codes import (
     ATAN,
     BOXCAR,
@@ -28,8 +26,6 @@ _FORWARD, _BACK = 8, 4
 
 # Neurons of a forward block: what fired of them is one word of eight bytes, a bit each.
 FIRED_BLOCK = _FORWARD * LANES
-WORD = ir.IntType(FIRED_BLOCK)
-BYTE = ir.IntType(LANES)
 
 
 def _by_blocks(writer: Writer, vectors: int, write: Callable[[Any, Sequence[Any]], None]) -> None:
@@ -94,7 +90,7 @@ def _fire_block(writer: Writer, reset: int, at: Any, masks: Sequence[Any]) -> No
             if late:
                 builder.store(builder.select(fired, threshold[k], NOTHING), pending[k])
             marked = fired if mask is None else builder.and_(fired, mask)
-            builder.store(builder.bitcast(marked, BYTE), builder.gep(bits, [INDEX(k)]))
+            builder.store(writer.bits(marked), builder.gep(bits, [INDEX(k)]))
     _stores(writer, rest, "rest", at, masks)
     if late:
         _stores(writer, pending, "pending", at, masks)
@@ -114,8 +110,7 @@ def _emit(writer: Writer) -> Any:
     builder, events = writer.builder, writer.events()
     with writer.loop(INDEX(0), writer.given["blocks"]) as block:
         row = writer.at("fired", builder.mul(block, INDEX(_FORWARD)))
-        word = builder.load(builder.bitcast(row, WORD.as_pointer()), align=1)
-        with builder.if_then(builder.icmp_unsigned("!=", word, WORD(0))):
+        with builder.if_then(writer.any_bit(row, _FORWARD)):
             for k in range(_FORWARD):
                 first = builder.add(builder.mul(block, INDEX(FIRED_BLOCK)), INDEX(k * LANES))
                 events.append(builder.load(builder.gep(row, [INDEX(k)])), first)

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
-
 from snnsim.kernels.writer import INDEX, LANES, NOTHING, Writer, written
 from snnsim.kernels.writer import SLACK as SLACK
 
@@ -105,7 +103,7 @@ def _emit_nonzero(writer: Writer) -> Any:
 
     def some(at: Any, mask: Any) -> None:
         there = builder.fcmp_unordered("!=", writer.load(writer.at("row", at), 0, mask), NOTHING)
-        events.append(builder.bitcast(there, ir.IntType(LANES)), at)
+        events.append(writer.bits(there), at)
 
     writer.by_vectors(writer.given["n"], some)
     return events.end

@@ -124,6 +124,16 @@ class Writer:
         """Return a mask of the first lanes."""
         return self.builder.icmp_signed("<", _MASK(list(range(LANES))), self.spread(count))
 
+    def bits(self, mask: Any) -> Any:
+        """Return a mask as a byte, the first lane its lowest bit."""
+        return self.builder.bitcast(mask, ir.IntType(LANES))
+
+    def any_bit(self, pointer: Any, count: int) -> Any:
+        """Say whether any bit of so many bytes is set."""
+        word = ir.IntType(count * LANES)
+        bits = self.builder.load(self.builder.bitcast(pointer, word.as_pointer()), align=1)
+        return self.builder.icmp_unsigned("!=", bits, word(0))
+
     def vectors(self, count: Any) -> Any:
         """Return how many vectors hold so many numbers."""
         return self.builder.sdiv(self.builder.add(count, INDEX(LANES - 1)), INDEX(LANES))
