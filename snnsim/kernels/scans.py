@@ -4,14 +4,12 @@ A block of neurons goes through all steps, its states in registers, before the n
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from snnsim.kernels.codes import (
     ATAN,
     BOXCAR,
     FAST_SIGMOID,
-    NONE,
     SIGMOID,
     STRAIGHT_THROUGH,
     SUBTRACT,
@@ -35,8 +33,7 @@ def _by_blocks(writer: Writer, vectors: int, write: Callable[[Any, Sequence[Any]
     with writer.loop(INDEX(0), whole, size) as at:
         write(at, [None] * vectors)
     with builder.if_then(builder.icmp_signed("<", whole, n)):
-        left = builder.sub(n, whole)
-        write(whole, [writer.first(builder.sub(left, INDEX(k * LANES))) for k in range(vectors)])
+        write(whole, writer.first_of(builder.sub(n, whole), vectors))
 
 
 def _loads(writer: Writer, name: str, at: Any, masks: Sequence[Any]) -> list[Any]:
@@ -50,55 +47,42 @@ def _stores(writer: Writer, places: Sequence[Any], name: str, at: Any, masks: Se
         writer.store(writer.builder.load(place), row, k, mask)
 
 
-_RESETS = (SUBTRACT, ZERO, NONE, SUBTRACT_DELAYED)
-
-
 def _fire(writer: Writer) -> None:
-    for case, reset in zip(writer.cases(_following(writer, "reset"), len(_RESETS)), _RESETS, strict=True):
-        assert reset == case - 1
-        _by_blocks(writer, _FORWARD, partial(_fire_block, writer, reset))
-
-
-def _following(writer: Writer, name: str) -> Any:
-    """Return a code's number plus one: `Writer.cases` begin with 1."""
-    return writer.builder.add(writer.given[name], INDEX(1))
-
-
-def _fire_block(writer: Writer, reset: int, at: Any, masks: Sequence[Any]) -> None:
     builder, given = writer.builder, writer.given
-    beta, limit, threshold = (_loads(writer, name, at, masks) for name in ("beta", "limit", "threshold"))
-    rest = writer.variables(_loads(writer, "rest", at, masks))
-    late = reset == SUBTRACT_DELAYED
-    pending = writer.variables(_loads(writer, "pending", at, masks)) if late else []
-    byte_at = builder.sdiv(at, INDEX(LANES))
-    with writer.loop(INDEX(0), given["steps"]) as t:
-        drive = writer.at("drive", builder.mul(t, given["drive_step"]), at)
-        to = writer.at("u", builder.mul(t, given["u_step"]), at)
-        bits = writer.at("fired", builder.mul(t, given["fired_step"]), byte_at)
-        for k, mask in enumerate(masks):
-            u = builder.fadd(builder.fmul(beta[k], builder.load(rest[k])), writer.load(drive, k, mask))
-            if late:
+    subtracts, zeroes, late = (
+        builder.icmp_signed("==", given["reset"], INDEX(reset)) for reset in (SUBTRACT, ZERO, SUBTRACT_DELAYED)
+    )
+
+    def block(at: Any, masks: Sequence[Any]) -> None:
+        beta, limit, threshold = (_loads(writer, name, at, masks) for name in ("beta", "limit", "threshold"))
+        rest, pending = (writer.variables(_loads(writer, name, at, masks)) for name in ("rest", "pending"))
+        # One code for all resets: what is subtracted at once or a step later is zero where the reset is another.
+        taken = [builder.select(subtracts, level, NOTHING) for level in threshold]
+        taken_later = [builder.select(late, level, NOTHING) for level in threshold]
+        first_byte = builder.sdiv(at, INDEX(LANES))
+        with writer.loop(INDEX(0), given["steps"]) as t:
+            drive = writer.at("drive", builder.mul(t, given["drive_step"]), at)
+            to = writer.at("u", builder.mul(t, given["u_step"]), at)
+            bits = writer.at("fired", builder.mul(t, given["fired_step"]), first_byte)
+            for k, mask in enumerate(masks):
+                u = builder.fadd(builder.fmul(beta[k], builder.load(rest[k])), writer.load(drive, k, mask))
                 u = builder.fsub(u, builder.load(pending[k]))
-            fired = builder.fcmp_ordered(">", u, limit[k])
-            after = u
-            if reset == SUBTRACT:
-                after = builder.select(fired, builder.fsub(u, threshold[k]), u)
-            elif reset == ZERO:
-                after = builder.select(fired, NOTHING, u)
-            writer.store(u, to, k, mask)
-            builder.store(after, rest[k])
-            if late:
-                builder.store(builder.select(fired, threshold[k], NOTHING), pending[k])
-            marked = fired if mask is None else builder.and_(fired, mask)
-            builder.store(writer.bits(marked), builder.gep(bits, [INDEX(k)]))
-    _stores(writer, rest, "rest", at, masks)
-    if late:
+                fired = builder.fcmp_ordered(">", u, limit[k])
+                after = builder.select(zeroes, NOTHING, builder.fsub(u, taken[k]))
+                writer.store(u, to, k, mask)
+                builder.store(builder.select(fired, after, u), rest[k])
+                builder.store(builder.select(fired, taken_later[k], NOTHING), pending[k])
+                marked = fired if mask is None else builder.and_(fired, mask)
+                builder.store(writer.bits(marked), builder.gep(bits, [INDEX(k)]))
+        _stores(writer, rest, "rest", at, masks)
         _stores(writer, pending, "pending", at, masks)
 
+    _by_blocks(writer, _FORWARD, block)
 
-# Steps of n neurons: the membrane ``u = beta * rest + drive`` (``drive`` may be ``u``), less what is ``pending`` where
-# that is the ``reset``; ``rest`` after the reset of those above ``limit``, whose bits are set in ``fired``, in whole
-# blocks of `FIRED_BLOCK`. Rows of a step lie the step sizes apart, 0 where all steps share one.
+
+# Steps of n neurons: the membrane ``u = beta * rest + drive - pending`` (``drive`` may be ``u``); ``rest`` after the
+# ``reset`` of those above ``limit``, whose bits are set in ``fired``, in whole blocks of `FIRED_BLOCK`; ``pending`` is
+# what a delayed reset takes from the next step. Rows of a step lie the step sizes apart, 0 where all steps share one.
 fire = written(
     "drive[f] drive_step u[f] u_step beta[f] limit[f] threshold[f] rest[f] pending[f] fired[b] fired_step n steps "
     "reset",
@@ -131,7 +115,8 @@ def _derivatives(writer: Writer, u: Sequence[Any], threshold: Sequence[Any]) -> 
     one = VECTOR([1.0] * LANES)
     sharpness = writer.spread(writer.given["sharpness"])
     found = writer.variables([NOTHING] * len(u))
-    for case, code in zip(writer.cases(_following(writer, "code"), len(_SURROGATES)), _SURROGATES, strict=True):
+    number = builder.add(writer.given["code"], INDEX(1))
+    for case, code in zip(writer.cases(number, len(_SURROGATES)), _SURROGATES, strict=True):
         assert code == case - 1
         for k, (membrane, level) in enumerate(zip(u, threshold, strict=True)):
             x = builder.fsub(membrane, level)

@@ -29,8 +29,12 @@ def row_adder(passes: Sequence[int]) -> Callable[..., None]:
             with whole:
                 _add_rows(writer, [None] * (WIDTH // LANES), passes)
             with part:
-                for count in writer.cases(writer.vectors(columns), WIDTH // LANES):
-                    _add_rows(writer, writer.masks(columns, count), passes)
+                half = WIDTH // LANES // 2
+                with builder.if_else(builder.icmp_signed("<=", columns, INDEX(half * LANES))) as (narrow, wide):
+                    with narrow:
+                        _add_rows(writer, writer.first_of(columns, half), passes)
+                    with wide:
+                        _add_rows(writer, writer.first_of(columns, 2 * half), passes)
 
     return written(
         "first[f] first_at out[f] out_at table[f] table_at stride columns indices[i] begin end",
@@ -72,8 +76,8 @@ def _add_products(writer: Writer) -> None:
         sums = [writer.at("out", builder.mul(given["out_stride"], INDEX(s))) for s in range(present)]
         with writer.loop(INDEX(0), whole, block) as at:
             _multiply(writer, rows, sums, at, [None] * _VECTORS)
-        for count in writer.cases(writer.vectors(rest), _VECTORS):
-            _multiply(writer, rows, sums, whole, writer.masks(rest, count))
+        with builder.if_then(builder.icmp_signed("<", INDEX(0), rest)):
+            _multiply(writer, rows, sums, whole, writer.first_of(rest, _VECTORS))
 
 
 def _multiply(writer: Writer, rows: Sequence[Any], sums: Sequence[Any], at: Any, masks: Sequence[Any]) -> None:

@@ -124,6 +124,10 @@ class Writer:
         """Return a mask of the first lanes."""
         return self.builder.icmp_signed("<", _MASK(list(range(LANES))), self.spread(count))
 
+    def first_of(self, count: Any, vectors: int) -> list[Any]:
+        """Return the masks of so many vectors of which the first ``count`` numbers are there."""
+        return [self.first(self.builder.sub(count, INDEX(k * LANES))) for k in range(vectors)]
+
     def bits(self, mask: Any) -> Any:
         """Return a mask as a byte, the first lane its lowest bit."""
         return self.builder.bitcast(mask, ir.IntType(LANES))
