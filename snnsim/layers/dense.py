@@ -185,7 +185,7 @@ class Dense(Affine):
         if "bias" in gradients:
             gradients["bias"][...] = delta.sum(axis=0)
         rows = gradients["weight"].T
-        bounds = np.linspace(0, self.fan_in, GRADIENT_BLOCKS + 1).astype(int)
+        bounds = [self.fan_in * k // GRADIENT_BLOCKS for k in range(GRADIENT_BLOCKS + 1)]
 
         def block(k: int) -> None:
             np.dot(x[:, bounds[k] : bounds[k + 1]].T, delta, out=rows[bounds[k] : bounds[k + 1]])
