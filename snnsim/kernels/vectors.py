@@ -183,6 +183,50 @@ def _emit_nonzero(writer: Writer) -> Any:
 emit_nonzero = written("row[f] n indices[i] total", _emit_nonzero, returns=True)
 
 
+def _emit_sums(writer: Writer) -> Any:
+    builder, events, scale = writer.builder, _Events(writer), writer.spread(writer.given["scale"])
+
+    def some(at: Any, mask: Any) -> None:
+        row = writer.at("row", at)
+        values = writer.load(row, 0, mask)
+        writer.store(NOTHING, row, 0, mask)
+        marked = builder.fcmp_unordered("!=", values, NOTHING)
+        events.append(marked, at, builder.fmul(values, scale))
+
+    writer.by_vectors(writer.given["n"], some)
+    return events.end
+
+
+# The same, and their sizes times ``scale`` beside, in ``sizes``; leaves the row zero.
+emit_sums = written("row[f] scale:f n indices[i] sizes[f] total", _emit_sums, returns=True)
+
+
+def _spread_pairs(writer: Writer) -> None:
+    builder, given = writer.builder, writer.given
+    scale, count = writer.spread(given["scale"]), given["count"]
+    whole = builder.and_(count, INDEX(-LANES))
+    rest = builder.sub(count, whole)
+
+    def some(row: Any, line: Any, at: Any, mask: Any, vectors: int) -> None:
+        values = builder.fmul(writer.load(writer.behind(row, at), 0, mask), scale)
+        for half in range(vectors):
+            writer.store(writer.doubled(values, half), writer.behind(line, at, at), half)
+
+    # Line after line: what one's last vector puts behind its end, the next overwrites.
+    with writer.loop(INDEX(0), builder.mul(given["rows"], given["lines"])) as y:
+        row = writer.at("source", given["source_at"], builder.mul(builder.udiv(y, given["lines"]), count))
+        line = writer.at("out", given["out_at"], builder.mul(y, given["width"]))
+        with writer.loop(INDEX(0), whole, LANES) as at:
+            some(row, line, at, None, 2)
+        for vectors in writer.cases(writer.vectors(builder.mul(rest, INDEX(2))), 2):
+            some(row, line, whole, writer.first(rest), vectors)
+
+
+# Write rows of ``count`` numbers times ``scale``, each number twice and each row ``lines`` times, to lines ``width``
+# apart. A line's last vector is stored whole: up to `SLACK` numbers behind it are overwritten.
+spread_pairs = written("source[f] source_at count rows scale:f out[f] out_at width lines", _spread_pairs)
+
+
 class _Events:
     """Writes code that appends the numbers of marked lanes to ``indices``, from ``total`` on, without a branch on them.
 
@@ -201,14 +245,17 @@ class _Events:
         """One past the last place written."""
         return self._writer.builder.load(self._total)
 
-    def append(self, marked: Any, at: Any) -> None:
-        """Append the numbers of the marked lanes, of which the first is number ``at``."""
+    def append(self, marked: Any, at: Any, values: Any = None) -> None:
+        """Append the numbers of the marked lanes, of which the first is number ``at``; their values to ``sizes``."""
         builder = self._writer.builder
         bits = builder.bitcast(marked, ir.IntType(LANES))
         numbers = ir.VectorType(NUMBER, LANES)
         row = builder.gep(self._lanes, [INDEX(0), builder.zext(bits, INDEX)])
         lanes = builder.load(builder.bitcast(row, ir.VectorType(ir.IntType(8), LANES).as_pointer()), align=1)
-        found = builder.add(builder.zext(lanes, numbers), self._writer.spread(builder.trunc(at, NUMBER)))
+        lanes = builder.zext(lanes, numbers)
+        found = builder.add(lanes, self._writer.spread(builder.trunc(at, NUMBER)))
         total = self.end
         builder.store(found, builder.bitcast(self._writer.at("indices", total), numbers.as_pointer()), align=4)
+        if values is not None:
+            self._writer.store(self._writer.permuted(values, lanes), self._writer.at("sizes", total))
         builder.store(builder.add(total, builder.zext(builder.ctpop(bits), INDEX)), self._total)

@@ -116,6 +116,20 @@ class Writer:
         lowest = self.builder.insert_element(kind(ir.Undefined), value, NUMBER(0))
         return self.builder.shuffle_vector(lowest, kind(ir.Undefined), ir.VectorType(NUMBER, LANES)([0] * LANES))
 
+    def permuted(self, vector: Any, lanes: Any) -> Any:
+        """Return a vector of some lanes of another. In this form the compiler finds the machine's own permutation."""
+        result = VECTOR(ir.Undefined)
+        for k in range(LANES):
+            lane = self.builder.extract_element(lanes, NUMBER(k))
+            result = self.builder.insert_element(result, self.builder.extract_element(vector, lane), NUMBER(k))
+        return result
+
+    def doubled(self, vector: Any, half: int) -> Any:
+        """Return a vector of one half of another, every lane twice."""
+        kind = ir.VectorType(NUMBER, LANES)
+        lanes = [(half * LANES + k) // 2 for k in range(LANES)]
+        return self.builder.shuffle_vector(vector, vector.type(ir.Undefined), kind(lanes))
+
     def first(self, count: Any) -> Any:
         """Return a mask of the first lanes."""
         return self.builder.icmp_signed("<", _MASK(list(range(LANES))), self.spread(count))

@@ -49,7 +49,7 @@ class _Pool(Layer):
         most = micro.size * micro.steps * self.size
         indptr = np.empty(events.indptr.size, np.int64)
         indices = self.buffer(micro, "events", (most + SLACK,), np.int32)
-        return indptr, indices, self.buffer(micro, "values", (most if graded else 0,))
+        return indptr, indices, self.buffer(micro, "values", (most + SLACK if graded else 0,))
 
     def _events(self, like: Events, pooled: Pooled) -> Events:
         indptr, indices, sizes = pooled
@@ -69,6 +69,7 @@ class SumPool2d(_Pool):
         super().__init__(index, window)
         self.name = name
         self._scale = np.float32(1 / (window.kernel[0] * window.kernel[1]) if mean else 1)
+        self._window_of = window.window_of
 
     @property
     def _geometry(self) -> tuple[tuple[int, int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -83,9 +84,17 @@ class SumPool2d(_Pool):
             pool.pool_rows(x, *self._geometry, self._scale, result.reshape(-1, self.size))
             return Analog(result)
         pooled = self._pooled(micro, signal, graded=True)
-        sums = self.buffer(micro, "sums", (self.size,))
-        values = event_values(signal)
-        pool.pool_events(signal.indptr, signal.indices, values, self._ptr, self._windows, self._scale, sums, *pooled)
+        pool.pool_events(
+            signal.indptr,
+            signal.indices,
+            event_values(signal),
+            self._window_of,
+            self._ptr,
+            self._windows,
+            self._scale,
+            self.buffer(micro, "sums", (self.size + 1,)),
+            *pooled,
+        )
         return self._events(signal, pooled)
 
     def backward(
@@ -93,10 +102,11 @@ class SumPool2d(_Pool):
     ) -> Gradient | None:
         """Spread each window's gradient over the window."""
         count, steps = gradient.values.shape[:2]
-        result = self._result(micro, "gradient", count, steps, self.inputs)
+        room: FloatArray = self.buffer(micro, "gradient", (micro.size * steps * self.inputs + SLACK,))
+        result = room[: count * steps * self.inputs]
         values = gradient.values.reshape(-1, self.size)
-        pool.pool_rows_backward(values, *self._geometry, self._scale, result.reshape(-1, self.inputs))
-        return Gradient(result, gradient.weights)
+        pool.pool_rows_backward(values, *self._geometry, self._scale, room[: result.size + SLACK])
+        return Gradient(result.reshape(count, steps, self.inputs), gradient.weights)
 
 
 class MaxPool2d(_Pool):

@@ -172,6 +172,19 @@ class Window:
         first = np.arange(channels)[:, None] * (out_height * out_width)
         return ptr.astype(np.int32), (first + windows).ravel().astype(np.int32)
 
+    @cached_property
+    def window_of(self) -> IndexArray:
+        """Return the one output whose window each input lies in, [C*H*W], ``C * outputs`` if in none.
+
+        Empty where windows overlap.
+        """
+        if self.kernel[0] > self.stride[0] or self.kernel[1] > self.stride[1]:
+            return np.zeros(0, np.int32)
+        ptr, windows = self.windows_of
+        found = np.full(ptr.size - 1, self.image[0] * self.out[0] * self.out[1], np.int32)
+        found[ptr[:-1] < ptr[1:]] = windows
+        return found
+
 
 def _pair(value: int | Sequence[int]) -> Pair:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
