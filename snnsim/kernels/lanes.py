@@ -7,7 +7,7 @@ machine can.
 
 from typing import Any
 
-from snnsim.kernels.writer import INDEX, NOTHING, Writer, written
+from snnsim.kernels.writer import DOUBLE_VECTOR, INDEX, NOTHING, VECTOR, WIDE, Writer, written
 from snnsim.kernels.writer import LANES as LANES
 
 SLACK = 16
@@ -15,8 +15,10 @@ SLACK = 16
 BLOCK = 8
 # And of `gather_rows`, which keeps two sums.
 GATHER_BLOCK = 4
-# A tile of a product: rows and vectors of its result that stay in registers, twelve of sixteen.
-TILE_ROWS, TILE_VECTORS = 6, 2
+# A tile of a product: rows and vectors of its result that stay in registers. Two vectors of a row are one of double
+# width: one register where there are such, which eight rows keep busy (Zen 4: 57 G multiply-adds/s, six rows of two
+# vectors 51), else two, and six rows then take twelve of sixteen.
+TILE_ROWS, TILE_VECTORS = 8 if WIDE else 6, 2
 
 
 def _event(writer: Writer, j: Any) -> tuple[Any, Any]:
@@ -71,28 +73,26 @@ def _gather_rows(writer: Writer) -> None:
 def _add_tile(writer: Writer) -> None:
     for vectors in writer.cases(writer.given["vectors"], TILE_VECTORS):
         for rows in writer.cases(writer.given["rows"], TILE_ROWS):
-            _add_tile_of(writer, rows, vectors)
+            _add_tile_of(writer, rows, VECTOR if vectors == 1 else DOUBLE_VECTOR)
 
 
-def _add_tile_of(writer: Writer, rows: int, vectors: int) -> None:
+def _add_tile_of(writer: Writer, rows: int, kind: Any) -> None:
     builder, given = writer.builder, writer.given
     outs = [writer.at("out", given["out_at"], builder.mul(INDEX(i), given["out_row"])) for i in range(rows)]
-    totals = [writer.variables([writer.load(out, k) for k in range(vectors)]) for out in outs]
+    totals = writer.variables([writer.load(out, kind=kind) for out in outs])
     with writer.loop(INDEX(0), given["outer"]) as p:
         a = writer.at("a", given["a_at"], builder.mul(p, given["a_outer"]))
         b = writer.at("b", given["b_at"], builder.mul(p, given["b_outer"]))
         with writer.loop(INDEX(0), given["inner"]) as q:
             along = builder.gep(a, [builder.mul(q, given["a_inner"])])
-            row = builder.gep(b, [builder.mul(q, given["b_inner"])])
-            columns = [writer.load(row, k) for k in range(vectors)]
-            for i, places in enumerate(totals):
-                factor = writer.spread(builder.load(builder.gep(along, [builder.mul(INDEX(i), given["a_row"])])))
-                for column, place in zip(columns, places, strict=True):
-                    builder.store(writer.fused(factor, column, builder.load(place)), place)
-    # Upwards: what a row's last vector puts behind its end, the next row overwrites.
-    for out, places in zip(outs, totals, strict=True):
-        for k, place in enumerate(places):
-            writer.store(builder.load(place), out, k)
+            columns = writer.load(builder.gep(b, [builder.mul(q, given["b_inner"])]), kind=kind)
+            for i, total in enumerate(totals):
+                factor = builder.load(builder.gep(along, [builder.mul(INDEX(i), given["a_row"])]))
+                factors = writer.spread(factor, kind.count)
+                builder.store(writer.fused(factors, columns, builder.load(total)), total)
+    # Upwards: what a row's vector puts behind its end, the next row overwrites.
+    for out, total in zip(outs, totals, strict=True):
+        writer.store(builder.load(total), out)
 
 
 # ``row += sum over events j of sizes[j] * table[indices[j]]``, for ``columns`` numbers, up to `BLOCK` vectors.

@@ -11,17 +11,22 @@ from inspect import Parameter, Signature
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from llvmlite.binding import get_host_cpu_features
+from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
 LANES = 8
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 NOTHING = VECTOR([0.0] * LANES)
+DOUBLE_VECTOR = ir.VectorType(ir.FloatType(), 2 * LANES)
 INDEX = ir.IntType(64)
 NUMBER = ir.IntType(32)
 
 _code: Any = cgutils  # has no types
 _MASK = ir.VectorType(INDEX, LANES)
+_features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features().flatten()
+# Whether the code is for a machine with 32 registers of 16 lanes.
+WIDE = config.CPU_NAME != "generic" and "+avx512f" in _features
 _FLAT = {"[f]": types.float32, "[i]": types.int32}
 
 
@@ -86,9 +91,9 @@ class Writer:
             pointer = self.builder.gep(pointer, [place])
         return pointer
 
-    def load(self, pointer: Any, k: int = 0, mask: Any = None) -> Any:
+    def load(self, pointer: Any, k: int = 0, mask: Any = None, kind: Any = VECTOR) -> Any:
         """Return the k-th vector behind a pointer; lanes outside the mask are zero, and not touched."""
-        pointer = self._vector(pointer, k)
+        pointer = self._vector(pointer, k, kind)
         if mask is None:
             return self.builder.load(pointer, align=4)
         masked = self._called("load", VECTOR, [VECTOR.as_pointer(), NUMBER, mask.type, VECTOR])
@@ -96,7 +101,7 @@ class Writer:
 
     def store(self, vector: Any, pointer: Any, k: int = 0, mask: Any = None) -> None:
         """Write the k-th vector behind a pointer; lanes outside the mask are not touched."""
-        pointer = self._vector(pointer, k)
+        pointer = self._vector(pointer, k, vector.type)
         if mask is None:
             self.builder.store(vector, pointer, align=4)
         else:
@@ -107,14 +112,14 @@ class Writer:
         kind = ir.FunctionType(result, arguments)
         return _code.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{what}.v{LANES}f32.p0")
 
-    def _vector(self, pointer: Any, k: int) -> Any:
-        return self.builder.bitcast(self.builder.gep(pointer, [INDEX(k * LANES)]), VECTOR.as_pointer())
+    def _vector(self, pointer: Any, k: int, kind: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(pointer, [INDEX(k * kind.count)]), kind.as_pointer())
 
-    def spread(self, value: Any) -> Any:
+    def spread(self, value: Any, lanes: int = LANES) -> Any:
         """Return a vector with one value in all lanes."""
-        kind = ir.VectorType(value.type, LANES)
+        kind = ir.VectorType(value.type, lanes)
         lowest = self.builder.insert_element(kind(ir.Undefined), value, NUMBER(0))
-        return self.builder.shuffle_vector(lowest, kind(ir.Undefined), ir.VectorType(NUMBER, LANES)([0] * LANES))
+        return self.builder.shuffle_vector(lowest, kind(ir.Undefined), ir.VectorType(NUMBER, lanes)([0] * lanes))
 
     def permuted(self, vector: Any, lanes: Any) -> Any:
         """Return a vector of some lanes of another. In this form the compiler finds the machine's own permutation."""
@@ -144,8 +149,8 @@ class Writer:
 
     def fused(self, a: Any, b: Any, c: Any) -> Any:
         """Return ``a * b + c``, rounded once where the machine can."""
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        function = _code.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{LANES}f32")
+        kind = ir.FunctionType(a.type, [a.type] * 3)
+        function = _code.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{a.type.count}f32")
         return self.builder.call(function, [a, b, c])
 
     def cases(self, value: Any, most: int) -> Iterator[int]:
