@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import dot_kernel, kernel
-from snnsim.kernels.lanes import BLOCK, GATHER_BLOCK, LANES, add_rows, gather_rows
+from snnsim.kernels.lanes import BLOCK, GATHER_BLOCK, LANES, add_rows, gather_rows, transpose
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -129,7 +129,9 @@ def scatter(
                             for k in range(0, size, block):
                                 part = min(block, size - k)
                                 add_rows(patch, first + k, part, weight, base + k, apart, along, sizes, begin, end)
-        _to_channels(patch, bias, groups, pixels, outputs, outputs, current[r])
+        size = pixels * outputs
+        for g in range(groups):
+            transpose(patch, g * size, outputs, pixels, outputs, bias, g * outputs, current[r], g * size)
 
 
 @kernel
@@ -195,43 +197,20 @@ def gather(
                                 span,
                                 last - first,
                             )
-        _to_channels(patch, bias, groups, pixels, bias.size // groups, columns, current[r])
-
-
-@kernel
-def _to_channels(
-    patch: FloatArray, bias: FloatArray, groups: int, pixels: int, outputs: int, apart: int, current: FloatArray
-) -> None:
-    """Write [group, pixel, output], pixels ``apart``, as [channel, pixel], and add the bias."""
-    for g in range(groups):
-        source = patch[g * pixels * apart : (g + 1) * pixels * apart].reshape(pixels, apart)
-        for k in range(outputs):
-            target = current[(g * outputs + k) * pixels : (g * outputs + k + 1) * pixels]
-            b = bias[g * outputs + k]
-            for p in range(pixels):
-                target[p] = source[p, k] + b
-
-
-@kernel
-def to_channels(products: FloatArray, bias: FloatArray, current: FloatArray) -> None:
-    """Write products [rows, groups, pixels, at least outputs] as rows [rows, channels * pixels], and add the bias."""
-    rows, groups, pixels, apart = products.shape
-    outputs = current.shape[1] // (groups * pixels)
-    for r in range(rows):
-        _to_channels(products[r].reshape(-1), bias, groups, pixels, outputs, apart, current[r])
-
-
-@kernel
-def to_pixels(delta: FloatArray, result: FloatArray) -> None:
-    """Write deltas [rows, channels * pixels] as [rows, groups, pixels, outputs]."""
-    rows, groups, pixels, outputs = result.shape
-    for r in range(rows):
         for g in range(groups):
-            source = delta[r, g * outputs * pixels : (g + 1) * outputs * pixels].reshape(outputs, pixels)
-            target = result[r, g]
-            for p in range(pixels):
-                for k in range(outputs):
-                    target[p, k] = source[k, p]
+            outputs = bias.size // groups
+            to = g * pixels * outputs
+            transpose(patch, g * pixels * columns, columns, pixels, outputs, bias, g * outputs, current[r], to)
+
+
+@kernel
+def to_pixels(delta: FloatArray, nothing: FloatArray, result: FloatArray) -> None:
+    """Write deltas [rows, channels * pixels] as [rows, groups, pixels, outputs]; ``nothing`` [pixels] is zero."""
+    rows, groups, pixels, outputs = result.shape
+    size = pixels * outputs
+    source, target = delta.reshape(-1), result.reshape(-1)
+    for k in range(rows * groups):
+        transpose(source, k * size, pixels, outputs, pixels, nothing, 0, target, k * size)
 
 
 @kernel

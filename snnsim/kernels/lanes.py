@@ -95,6 +95,40 @@ def _add_tile_of(writer: Writer, rows: int, kind: Any) -> None:
         writer.store(builder.load(total), out)
 
 
+def _transpose(writer: Writer) -> None:
+    builder, given = writer.builder, writer.given
+    rows, columns = given["rows"], given["columns"]
+
+    def out(row: Any, column: Any) -> Any:
+        return writer.at("out", given["out_at"], builder.mul(column, rows), row)
+
+    def source(row: Any, column: Any) -> Any:
+        return writer.at("source", given["source_at"], builder.mul(row, given["apart"]), column)
+
+    def up_to(count: Any, at: Any) -> Any:
+        last = builder.sub(count, INDEX(LANES))
+        return builder.select(builder.icmp_signed("<", at, last), at, last)
+
+    def fit(count: Any) -> Any:
+        return builder.icmp_signed(">=", count, INDEX(LANES))
+
+    with builder.if_else(builder.and_(fit(rows), fit(columns))) as (large, small):
+        with large, writer.loop(INDEX(0), columns, LANES) as k:
+            # The last block of either way takes again what the one before has taken.
+            k = up_to(columns, k)
+            bias = writer.load(writer.at("bias", given["bias_at"], k))
+            with writer.loop(INDEX(0), rows, LANES) as p:
+                p = up_to(rows, p)
+                block = [writer.load(source(builder.add(p, INDEX(i)), k)) for i in range(LANES)]
+                block = writer.transposed([builder.fadd(vector, bias) for vector in block])
+                for i, vector in enumerate(block):
+                    writer.store(vector, out(p, builder.add(k, INDEX(i))))
+        with small, writer.loop(INDEX(0), columns) as k:
+            bias = builder.load(writer.at("bias", given["bias_at"], k))
+            with writer.loop(INDEX(0), rows) as p:
+                builder.store(builder.fadd(builder.load(source(p, k)), bias), out(p, k))
+
+
 # ``row += sum over events j of sizes[j] * table[indices[j]]``, for ``columns`` numbers, up to `BLOCK` vectors.
 # ``table``'s rows lie ``stride`` apart from ``table_at`` on; events are ``begin`` to ``end``.
 add_rows = written(
@@ -118,3 +152,6 @@ add_tile = written(
     "out[f] out_at out_row rows vectors a[f] a_at a_row a_outer a_inner b[f] b_at b_outer b_inner outer inner",
     _add_tile,
 )
+
+# ``out[k, p] = source[p, k] + bias[k]``, for p < ``rows`` and k < ``columns``; rows of ``source`` lie ``apart``.
+transpose = written("source[f] source_at apart rows columns bias[f] bias_at out[f] out_at", _transpose)

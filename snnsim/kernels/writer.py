@@ -135,6 +135,25 @@ class Writer:
         lanes = [(half * LANES + k) // 2 for k in range(LANES)]
         return self.builder.shuffle_vector(vector, vector.type(ir.Undefined), kind(lanes))
 
+    def transposed(self, vectors: list[Any]) -> list[Any]:
+        """Return the columns of as many vectors as they have lanes."""
+        numbers = ir.VectorType(NUMBER, LANES)
+        # The machine interleaves within halves of a vector: by one lane, by two, and then the halves.
+        for apart, kept in (
+            (1, [0, 8, 1, 9, 4, 12, 5, 13]),
+            (2, [0, 1, 8, 9, 4, 5, 12, 13]),
+            (4, [0, 1, 2, 3, 8, 9, 10, 11]),
+        ):
+            others = [lane + (2 if apart < 4 else 4) for lane in kept]
+            result = list(vectors)
+            for k in range(LANES):
+                if not k & apart:
+                    pair = vectors[k], vectors[k + apart]
+                    result[k] = self.builder.shuffle_vector(*pair, numbers(kept))
+                    result[k + apart] = self.builder.shuffle_vector(*pair, numbers(others))
+            vectors = result
+        return [vectors[k] for k in (0, 2, 1, 3, 4, 6, 5, 7)]
+
     def first(self, count: Any) -> Any:
         """Return a mask of the first lanes."""
         return self.builder.icmp_signed("<", _MASK(list(range(LANES))), self.spread(count))

@@ -22,7 +22,7 @@ from snnsim.layers.base import (
     event_values,
     samples_of,
 )
-from snnsim.layers.image_products import ImageProducts, chunks
+from snnsim.layers.image_products import ImageProducts
 from snnsim.layers.tiles import whole
 from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window
@@ -93,7 +93,7 @@ class Conv2d(Affine):
         self.parameters["weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
         if bias:
             self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
-        self._no_bias = np.zeros(out, np.float32)
+        self._no_bias, self._nothing = np.zeros(out, np.float32), np.zeros(self.pixels, np.float32)
         self._orders = WeightOrders(window, groups, shape)
         channel, y, x = np.unravel_index(np.arange(self.fan_in), window.image)
         group, within = channel // self.group_inputs, channel % self.group_inputs
@@ -234,7 +234,7 @@ class Conv2d(Affine):
         rows = values.shape[0] * values.shape[1]
         room: FloatArray = self.buffer(micro, "delta", (micro.size * values.shape[1] * self.size + SLACK,))
         delta = room[: rows * self.size].reshape(rows, self.groups, self.pixels, self.group_outputs)
-        convolve.to_pixels(values.reshape(rows, self.size), delta)
+        convolve.to_pixels(values.reshape(rows, self.size), self._nothing, delta)
         self._add_weight_gradient(seen, room, delta, gradients["weight"], micro)
         if not inputs:
             return None
@@ -337,7 +337,7 @@ class Conv2d(Affine):
         """Return the k-th of a few blocks of a batch, in chunks whose columns fit into a cache."""
         first, last = k * batch // GRADIENT_BLOCKS, (k + 1) * batch // GRADIENT_BLOCKS
         at_once = max(1, COLUMN_BYTES // (4 * self.groups * self.pixels * self.depth))
-        return [(first + start, first + stop) for start, stop in chunks(last - first, at_once)]
+        return [(start, min(start + at_once, last)) for start in range(first, last, at_once)]
 
     def constant_backward(
         self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]
