@@ -7,7 +7,7 @@ machine can.
 
 from typing import Any
 
-from snnsim.kernels.writer import DOUBLE_VECTOR, INDEX, NOTHING, VECTOR, WIDE, Writer, written
+from snnsim.kernels.writer import DOUBLE_VECTOR, INDEX, VECTOR, WIDE, Writer, written
 from snnsim.kernels.writer import LANES as LANES
 
 SLACK = 16
@@ -46,15 +46,20 @@ def _gather_rows(writer: Writer) -> None:
     builder, given = writer.builder, writer.given
 
     def add(j: Any, start: Any, totals: list[Any]) -> None:
-        row, size = _event(writer, j)
-        row = builder.gep(row, [start])
-        for k, total in enumerate(totals):
-            builder.store(writer.fused(size, writer.load(row, k), builder.load(total)), total)
+        index = builder.zext(builder.load(writer.at("indices", j)), INDEX)
+        row = writer.at("table", given["table_at"], builder.mul(index, given["stride"]), start)
+        size = builder.load(writer.at("sizes", j))
+        for total, (at, kind) in zip(totals, parts, strict=True):
+            vector = writer.load(writer.behind(row, INDEX(at)), kind=kind)
+            builder.store(writer.fused(writer.spread(size, kind.count), vector, builder.load(total)), total)
 
     for count in writer.cases(given["vectors"], GATHER_BLOCK):
-        out = writer.at("row", given["row_at"])
+        # Where the vectors of a row begin, in pairs.
+        parts = [(k * LANES, DOUBLE_VECTOR if k + 1 < count else VECTOR) for k in range(0, count, 2)]
+        outs = [writer.at("row", given["row_at"], INDEX(at)) for at, _ in parts]
         # Two sums, of every other event: one alone would wait for itself.
-        pair = [writer.variables([writer.load(out, k) for k in range(count)]), writer.variables([NOTHING] * count)]
+        first = writer.variables([writer.load(out, kind=kind) for out, (_, kind) in zip(outs, parts, strict=True)])
+        pair = [first, writer.variables([kind([0.0] * kind.count) for _, kind in parts])]
         with writer.loop(INDEX(0), given["count"]) as p:
             place = writer.at("places", given["place_at"], builder.mul(p, given["place_step"]))
             begin = builder.zext(builder.load(place), INDEX)
@@ -65,9 +70,9 @@ def _gather_rows(writer: Writer) -> None:
                 for offset, totals in enumerate(pair):
                     add(builder.add(j, INDEX(offset)), start, totals)
             with builder.if_then(builder.icmp_signed("!=", odd, INDEX(0))):
-                add(builder.sub(end, INDEX(1)), start, pair[0])
-        for k, (one, other) in enumerate(zip(*pair, strict=True)):
-            writer.store(builder.fadd(builder.load(one), builder.load(other)), out, k)
+                add(builder.sub(end, INDEX(1)), start, first)
+        for out, one, other in zip(outs, *pair, strict=True):
+            writer.store(builder.fadd(builder.load(one), builder.load(other)), out)
 
 
 def _add_tile(writer: Writer) -> None:
