@@ -83,7 +83,7 @@ class Window:
                 raise InputError(f"spans {extent[axis]}, more than the padded {name} {padded}", (*at, "kernel"))
         return window
 
-    @property
+    @cached_property
     def padded(self) -> Pair:
         """Height and width of the image with its padding."""
         return self._padded(0), self._padded(1)
@@ -91,7 +91,7 @@ class Window:
     def _padded(self, axis: int) -> int:
         return self.image[axis + 1] + self.before[axis] + self.after[axis]
 
-    @property
+    @cached_property
     def out(self) -> Pair:
         """Height and width of the output."""
         return self._out(0), self._out(1)
