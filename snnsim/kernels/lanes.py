@@ -11,8 +11,8 @@ from snnsim.kernels.writer import DOUBLE_VECTOR, INDEX, VECTOR, WIDE, Writer, wr
 from snnsim.kernels.writer import LANES as LANES
 
 SLACK = 16
-# Vectors of a block of columns that one call of `add_rows` takes at most.
-BLOCK = 8
+# Vectors of a block of columns that one call of `add_rows` takes at most: twelve of sixteen registers.
+BLOCK = 12
 # And of `gather_rows`, which keeps two sums.
 GATHER_BLOCK = 4
 # A tile of a product: rows and vectors of its result that stay in registers. Two vectors of a row are one of double
