@@ -65,6 +65,7 @@ def pool_events(
 def merge_events(
     indptr: CountArray,
     indices: IndexArray,
+    window_of: IndexArray,
     ptr: IndexArray,
     windows: IndexArray,
     fired: FloatArray,
@@ -73,21 +74,24 @@ def merge_events(
 ) -> None:
     """Write a binary event where any event lies in the window: the largest of binary values.
 
-    ``fired`` [outputs] is scratch; written: ``pooled_ptr`` [rows + 1], ``pooled`` [rows * outputs + `vectors.SLACK`].
+    ``window_of`` as `pool_events` takes it; ``fired`` [outputs + 1] is scratch; written: ``pooled_ptr`` [rows + 1],
+    ``pooled`` [rows * outputs + `vectors.SLACK`].
     """
     total = 0
     pooled_ptr[0] = 0
-    for k in range(fired.size):
-        fired[k] = NIL
     for r in range(indptr.size - 1):
-        for j in range(indptr[r], indptr[r + 1]):
-            i = np.uint32(indices[j])
-            for q in range(ptr[i], ptr[i + np.uint32(1)]):
-                fired[np.uint32(windows[np.uint32(q)])] = np.float32(1)
-        end = emit_nonzero(fired, fired.size, pooled, total)
-        for j in range(total, end):
-            fired[np.uint32(pooled[j])] = NIL
-        pooled_ptr[r + 1] = total = end
+        for k in range(fired.size):
+            fired[k] = NIL
+        there = indices[indptr[r] : indptr[r + 1]]
+        if window_of.size == 0:
+            for j in range(there.size):
+                i = np.uint32(there[j])
+                for q in range(ptr[i], ptr[i + np.uint32(1)]):
+                    fired[np.uint32(windows[np.uint32(q)])] = ONE
+        else:
+            for j in range(there.size):
+                fired[np.uint32(window_of[np.uint32(there[j])])] = ONE
+        pooled_ptr[r + 1] = total = emit_nonzero(fired, fired.size - 1, pooled, total)
 
 
 @kernel

@@ -31,6 +31,7 @@ class _Pool(Layer):
         self.window = window
         self.inputs = int(np.prod(window.image))
         self._ptr, self._windows = window.windows_of
+        self._window_of = window.window_of
 
     def reached_through(self, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what each input reaches through the windows that it lies in; nothing if in none."""
@@ -41,9 +42,14 @@ class _Pool(Layer):
         """Return the windows in which any input's gradient is needed."""
         indptr = np.empty(needed.indptr.size, np.int64)
         indices = self.buffer(micro, "needed", (micro.size * micro.steps * self.size + SLACK,), np.int32)
-        flags = self.buffer(micro, "flags", (self.size,))
-        pool.merge_events(needed.indptr, needed.indices, self._ptr, self._windows, flags, indptr, indices)
+        self._merge(needed, micro, indptr, indices)
         return Events(indptr, indices[: indptr[-1]], None, needed.num_steps, needed.batch, self.out_shape)
+
+    def _merge(self, events: Events, micro: MicroBatch, indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> None:
+        fired = self.buffer(micro, "fired", (self.size + 1,))
+        pool.merge_events(
+            events.indptr, events.indices, self._window_of, self._ptr, self._windows, fired, indptr, indices
+        )
 
     def _pooled(self, micro: MicroBatch, events: Events, graded: bool) -> Pooled:
         most = micro.size * micro.steps * self.size
@@ -69,7 +75,6 @@ class SumPool2d(_Pool):
         super().__init__(index, window)
         self.name = name
         self._scale = np.float32(1 / (window.kernel[0] * window.kernel[1]) if mean else 1)
-        self._window_of = window.window_of
 
     @property
     def _geometry(self) -> tuple[tuple[int, int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -130,8 +135,7 @@ class MaxPool2d(_Pool):
         if isinstance(signal, Events) and signal.values is None:
             micro.saved[self.index] = signal
             pooled = self._pooled(micro, signal, graded=False)
-            fired = self.buffer(micro, "fired", (self.size,))
-            pool.merge_events(signal.indptr, signal.indices, self._ptr, self._windows, fired, *pooled[:2])
+            self._merge(signal, micro, *pooled[:2])
             return self._events(signal, pooled)
         if isinstance(signal, Events):
             x = self._result(micro, "dense", signal.batch, micro.steps, self.inputs)
