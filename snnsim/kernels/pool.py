@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
-from snnsim.kernels.vectors import emit_nonzero, emit_sums, spread_pairs
+from snnsim.kernels.vectors import emit_counts, emit_nonzero, emit_sums, spread_pairs
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -16,56 +16,66 @@ CountArray = NDArray[np.int64]
 NIL = np.float32(0)
 ONE = np.float32(1)
 
+# Parts of a window that are told apart.
+PARTS = np.uint32(4)
+
 
 @kernel
 def pool_events(
     indptr: CountArray,
     indices: IndexArray,
     values: FloatArray,
-    window_of: IndexArray,
+    part_of: IndexArray,
     ptr: IndexArray,
     windows: IndexArray,
     scale: np.float32,
     sums: FloatArray,
+    marks: IndexArray,
     pooled_ptr: CountArray,
     pooled: IndexArray,
     sizes: FloatArray,
 ) -> None:
     """Add up each window's events; a sum that is not zero is one graded event, of that size times ``scale``.
 
-    ``values`` is empty for binary events. ``window_of`` [inputs] is the one window that an input lies in, ``outputs``
-    if in none; empty where windows overlap. ``sums`` [outputs + 1] is scratch; written: ``pooled_ptr`` [rows + 1],
-    ``pooled`` and ``sizes`` [rows * outputs + `vectors.SLACK`], of which ``pooled_ptr[-1]`` count.
+    ``values`` is empty for binary events; ``part_of`` as `Window.part_of`. ``sums`` [outputs + 1] is scratch, and so is
+    ``marks`` [outputs + 1 + `vectors.SLACK`], empty where windows have more than `PARTS` inputs. Written:
+    ``pooled_ptr`` [rows + 1], ``pooled`` and ``sizes`` [rows * outputs + `vectors.SLACK`], of which ``pooled_ptr[-1]``
+    count.
     """
     graded = values.size > 0
+    bytes_of = marks.view(np.uint8)
+    outputs = sums.size - 1
     total = 0
     pooled_ptr[0] = 0
     for k in range(sums.size):
         sums[k] = NIL
+    for k in range(marks.size):
+        marks[k] = 0
     for r in range(indptr.size - 1):
         # Unsigned indices: the compiler then leaves out the wrap-around of negative ones.
         fired = indices[indptr[r] : indptr[r + 1]]
-        if window_of.size == 0:
+        if not graded and part_of.size > 0 and marks.size > 0:
+            # A byte for each input of a window: marks are only written, sums would wait for each other.
             for j in range(fired.size):
-                i = np.uint32(fired[j])
-                size = values[indptr[r] + j] if graded else ONE
+                bytes_of[np.uint32(part_of[np.uint32(fired[j])])] = 1
+            pooled_ptr[r + 1] = total = emit_counts(marks, scale, outputs, pooled, sizes, total)
+            continue
+        for j in range(fired.size):
+            i = np.uint32(fired[j])
+            size = values[indptr[r] + j] if graded else ONE
+            if part_of.size > 0:
+                sums[np.uint32(part_of[i]) // PARTS] += size
+            else:
                 for q in range(ptr[i], ptr[i + np.uint32(1)]):
                     sums[np.uint32(windows[np.uint32(q)])] += size
-        elif graded:
-            of = values[indptr[r] : indptr[r + 1]]
-            for j in range(fired.size):
-                sums[np.uint32(window_of[np.uint32(fired[j])])] += of[j]
-        else:
-            for j in range(fired.size):
-                sums[np.uint32(window_of[np.uint32(fired[j])])] += ONE
-        pooled_ptr[r + 1] = total = emit_sums(sums, scale, sums.size - 1, pooled, sizes, total)
+        pooled_ptr[r + 1] = total = emit_sums(sums, scale, outputs, pooled, sizes, total)
 
 
 @kernel
 def merge_events(
     indptr: CountArray,
     indices: IndexArray,
-    window_of: IndexArray,
+    part_of: IndexArray,
     ptr: IndexArray,
     windows: IndexArray,
     fired: FloatArray,
@@ -74,7 +84,7 @@ def merge_events(
 ) -> None:
     """Write a binary event where any event lies in the window: the largest of binary values.
 
-    ``window_of`` as `pool_events` takes it; ``fired`` [outputs + 1] is scratch; written: ``pooled_ptr`` [rows + 1],
+    ``part_of`` as `Window.part_of`; ``fired`` [outputs + 1] is scratch; written: ``pooled_ptr`` [rows + 1],
     ``pooled`` [rows * outputs + `vectors.SLACK`].
     """
     total = 0
@@ -83,14 +93,14 @@ def merge_events(
         for k in range(fired.size):
             fired[k] = NIL
         there = indices[indptr[r] : indptr[r + 1]]
-        if window_of.size == 0:
+        if part_of.size == 0:
             for j in range(there.size):
                 i = np.uint32(there[j])
                 for q in range(ptr[i], ptr[i + np.uint32(1)]):
                     fired[np.uint32(windows[np.uint32(q)])] = ONE
         else:
             for j in range(there.size):
-                fired[np.uint32(window_of[np.uint32(there[j])])] = ONE
+                fired[np.uint32(part_of[np.uint32(there[j])]) // PARTS] = ONE
         pooled_ptr[r + 1] = total = emit_nonzero(fired, fired.size - 1, pooled, total)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from llvmlite import ir
 
 from snnsim.kernels.codes import NONE, SUBTRACT, SUBTRACT_DELAYED, ZERO
-from snnsim.kernels.writer import INDEX, LANES, NOTHING, NUMBER, Writer, written
+from snnsim.kernels.writer import INDEX, LANES, NOTHING, NUMBER, VECTOR, Writer, written
 
 # Columns of a block of `row_adder`. Measured on one core (Zen 3, AVX2) against 16, 64 and 128: four vectors of eight
 # keep a pass's indices worth loading; 784 rows take 100 KB, which the L2 cache holds beside what else streams through.
@@ -199,6 +199,28 @@ def _emit_sums(writer: Writer) -> Any:
 
 # The same, and their sizes times ``scale`` beside, in ``sizes``; leaves the row zero.
 emit_sums = written("row[f] scale:f n indices[i] sizes[f] total", _emit_sums, returns=True)
+
+
+def _emit_counts(writer: Writer) -> Any:
+    builder, events, scale = writer.builder, _Events(writer), writer.spread(writer.given["scale"])
+    numbers = ir.VectorType(NUMBER, LANES)
+    nothing = numbers([0] * LANES)
+
+    def some(at: Any, mask: Any) -> None:
+        place = builder.bitcast(writer.at("marks", at), numbers.as_pointer())
+        marks = builder.load(place, align=4)
+        if mask is not None:
+            marks = builder.select(mask, marks, nothing)
+        builder.store(nothing, place, align=4)
+        sizes = builder.fmul(builder.uitofp(writer.bits(marks), VECTOR), scale)
+        events.append(builder.icmp_signed("!=", marks, nothing), at, sizes)
+
+    writer.by_vectors(writer.given["n"], some)
+    return events.end
+
+
+# The same of rows of marks, a bit each: a number's size is how many it has. ``marks`` has `SLACK` more than n.
+emit_counts = written("marks[i] scale:f n indices[i] sizes[f] total", _emit_counts, returns=True)
 
 
 def _spread_pairs(writer: Writer) -> None:

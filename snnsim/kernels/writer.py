@@ -172,6 +172,12 @@ class Writer:
         function = _code.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{a.type.count}f32")
         return self.builder.call(function, [a, b, c])
 
+    def bits(self, vector: Any) -> Any:
+        """Return how many bits are set in each lane of a vector of integers."""
+        kind = ir.FunctionType(vector.type, [vector.type])
+        name = f"llvm.ctpop.v{vector.type.count}i{vector.type.element.width}"
+        return self.builder.call(_code.get_or_insert_function(self.builder.module, kind, name), [vector])
+
     def cases(self, value: Any, most: int) -> Iterator[int]:
         """Yield 1 to ``most``; what is written meanwhile runs where that is the value."""
         done = self.builder.append_basic_block("done")

@@ -31,7 +31,7 @@ class _Pool(Layer):
         self.window = window
         self.inputs = int(np.prod(window.image))
         self._ptr, self._windows = window.windows_of
-        self._window_of = window.window_of
+        self._part_of = window.part_of
 
     def reached_through(self, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what each input reaches through the windows that it lies in; nothing if in none."""
@@ -48,7 +48,7 @@ class _Pool(Layer):
     def _merge(self, events: Events, micro: MicroBatch, indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> None:
         fired = self.buffer(micro, "fired", (self.size + 1,))
         pool.merge_events(
-            events.indptr, events.indices, self._window_of, self._ptr, self._windows, fired, indptr, indices
+            events.indptr, events.indices, self._part_of, self._ptr, self._windows, fired, indptr, indices
         )
 
     def _pooled(self, micro: MicroBatch, events: Events, graded: bool) -> Pooled:
@@ -74,7 +74,9 @@ class SumPool2d(_Pool):
     def __init__(self, index: int, name: str, window: Window, *, mean: bool) -> None:
         super().__init__(index, window)
         self.name = name
-        self._scale = np.float32(1 / (window.kernel[0] * window.kernel[1]) if mean else 1)
+        area = window.kernel[0] * window.kernel[1]
+        self._scale = np.float32(1 / area if mean else 1)
+        self._marks = self.size + 1 + SLACK if area <= pool.PARTS else 0
 
     @property
     def _geometry(self) -> tuple[tuple[int, int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -93,11 +95,12 @@ class SumPool2d(_Pool):
             signal.indptr,
             signal.indices,
             event_values(signal),
-            self._window_of,
+            self._part_of,
             self._ptr,
             self._windows,
             self._scale,
             self.buffer(micro, "sums", (self.size + 1,)),
+            self.buffer(micro, "marks", (self._marks,), np.int32),
             *pooled,
         )
         return self._events(signal, pooled)

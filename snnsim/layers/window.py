@@ -173,16 +173,18 @@ class Window:
         return ptr.astype(np.int32), (first + windows).ravel().astype(np.int32)
 
     @cached_property
-    def window_of(self) -> IndexArray:
-        """Return the one output whose window each input lies in, [C*H*W], ``C * outputs`` if in none.
+    def part_of(self) -> IndexArray:
+        """Return the one output whose window each input lies in, times 4, and which of its inputs that is, modulo 4.
 
-        Empty where windows overlap.
+        [C*H*W]; for an input in no window, output C * outputs. Empty where windows overlap.
         """
         if self.kernel[0] > self.stride[0] or self.kernel[1] > self.stride[1]:
             return np.zeros(0, np.int32)
         ptr, windows = self.windows_of
-        found = np.full(ptr.size - 1, self.image[0] * self.out[0] * self.out[1], np.int32)
-        found[ptr[:-1] < ptr[1:]] = windows
+        found = np.full(ptr.size - 1, 4 * self.image[0] * self.out[0] * self.out[1], np.int32)
+        _, y, x = np.unravel_index(np.flatnonzero(ptr[:-1] < ptr[1:]), self.image)
+        number = y % self.stride[0] * self.kernel[1] + x % self.stride[1]
+        found[ptr[:-1] < ptr[1:]] = 4 * windows + number % 4
         return found
 
 
