@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from snnsim.kernels._jit import dot_kernel, kernel
 from snnsim.kernels.lanes import BLOCK, GATHER_BLOCK, LANES, add_rows, gather_rows, transpose
+from snnsim.kernels.vectors import emit_line
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -29,43 +30,38 @@ def sort_by_place(
     indptr: CountArray,
     indices: IndexArray,
     values: FloatArray,
-    place_of: IndexArray,
-    channel_of: IndexArray,
+    image_of: IndexArray,
+    shape: tuple[int, int, int],
+    image: FloatArray,
+    before: IndexArray,
     starts: IndexArray,
-    channels: IndexArray,
+    along: IndexArray,
     sizes: FloatArray,
 ) -> None:
-    """Sort every bucket's events by place, counting; a place is a group and a pixel, in it go channels upwards.
+    """Sort every bucket's events by place; a place is a group and a pixel, in it go channels upwards.
 
-    ``place_of`` and ``channel_of`` [C*H*W]; written: ``starts`` [rows, places + 1] into ``channels`` and ``sizes``
-    [events], counted from the first bucket's first event; ``values`` is empty for binary events, whose size is 1.
+    They are written into an image and read again. ``shape`` is (lines of all groups, columns, channels of a group),
+    ``image_of`` [C*H*W] an input's place in ``image``, which is scratch, and so is ``before`` [a line's inputs +
+    `lanes.SLACK`]. Written: ``starts`` [rows, places + 1] into ``along``, where in its line an event lies, and
+    ``sizes``, both [events + `lanes.SLACK`], counted from the first bucket's first event; ``values`` is empty for
+    binary events, whose size is 1.
     """
+    lines, width, inputs = shape
     graded = values.size > 0
-    first = indptr[0]
+    total = 0
+    for k in range(image.size):
+        image[k] = NIL
     for r in range(indptr.size - 1):
+        # Unsigned indices: the compiler then leaves out the wrap-around of negative ones.
+        fired = indices[indptr[r] : indptr[r + 1]]
+        for j in range(fired.size):
+            image[np.uint32(image_of[np.uint32(fired[j])])] = values[indptr[r] + j] if graded else ONE
         at = starts[r]
-        begin = indptr[r]
-        end = indptr[r + 1]
-        for p in range(at.size):
-            at[p] = 0
-        # Unsigned indices: the compiler then leaves out the wrap-around of negative ones, which doubled the time.
-        for j in range(begin, end):
-            at[np.uint32(place_of[np.uint32(indices[j])])] += np.int32(1)
-        total = np.int32(begin - first)
-        for p in range(at.size):
-            count = at[p]
-            at[p] = total
-            total += count
-        for j in range(begin, end):
-            i = np.uint32(indices[j])
-            place = np.uint32(place_of[i])
-            k = np.uint32(at[place])
-            channels[k] = channel_of[i]
-            sizes[k] = values[j] if graded else ONE
-            at[place] = np.int32(k + 1)
-        for p in range(at.size - 1, 0, -1):
-            at[p] = at[p - 1]
-        at[0] = begin - first
+        for y in range(lines):
+            total = emit_line(image, y * width * inputs, width * inputs, along, sizes, before, total)
+            for x in range(width):
+                at[np.uint32(y * width + x)] = before[np.uint32(x * inputs)]
+        at[lines * width] = total
 
 
 @kernel
@@ -94,8 +90,8 @@ def scatter(
 ) -> None:
     """Add every event's patch to the currents: ``current[r] = bias + sum over events of size * their patches``.
 
-    ``starts``, ``along`` and ``sizes`` are events as `sort_by_place` leaves them, with ``channel_of`` telling where in
-    its line and group an input lies, x * channels + channel. ``rows`` [kernel height, H] is the output row that a tap
+    ``starts``, ``along`` and ``sizes`` are events as `sort_by_place` leaves them, at x * channels + channel of their
+    lines. ``rows`` [kernel height, H] is the output row that a tap
     row sends an input row to, or -1; ``ptr``, ``tap``, ``column``, ``length`` are `Runs`; ``weight`` is flat [kernel
     height, C, taps, outputs of a group]; ``shape`` is (groups, taps of a row, output width, outputs of a group);
     ``patch`` [outputs + `lanes.SLACK`] is scratch; ``current`` [rows, outputs] is overwritten. Tap rows come outermost:

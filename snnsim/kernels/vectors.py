@@ -201,6 +201,31 @@ def _emit_sums(writer: Writer) -> Any:
 emit_sums = written("row[f] scale:f n indices[i] sizes[f] total", _emit_sums, returns=True)
 
 
+def _emit_line(writer: Writer) -> Any:
+    builder, events, given = writer.builder, _Events(writer), writer.given
+    numbers = ir.VectorType(NUMBER, LANES)
+    lower = numbers([(1 << lane) - 1 for lane in range(LANES)])
+
+    def some(at: Any, mask: Any) -> None:
+        row = writer.at("row", given["row_at"], at)
+        values = writer.load(row, 0, mask)
+        writer.store(NOTHING, row, 0, mask)
+        marked = builder.fcmp_unordered("!=", values, NOTHING)
+        bits = builder.zext(builder.bitcast(marked, ir.IntType(LANES)), NUMBER)
+        below = writer.bits(builder.and_(writer.spread(bits), lower))
+        before = builder.add(below, writer.spread(builder.trunc(events.end, NUMBER)))
+        builder.store(before, builder.bitcast(writer.at("before", at), numbers.as_pointer()), align=4)
+        events.append(marked, at, values)
+
+    writer.by_vectors(given["n"], some)
+    return events.end
+
+
+# The same of n numbers from ``row_at`` on, counted from there, and where in ``indices`` each would come: ``before`` has
+# `SLACK` more than n.
+emit_line = written("row[f] row_at n indices[i] sizes[f] before[i] total", _emit_line, returns=True)
+
+
 def _emit_counts(writer: Writer) -> Any:
     builder, events, scale = writer.builder, _Events(writer), writer.spread(writer.given["scale"])
     numbers = ir.VectorType(NUMBER, LANES)
@@ -219,7 +244,7 @@ def _emit_counts(writer: Writer) -> Any:
     return events.end
 
 
-# The same of rows of marks, a bit each: a number's size is how many it has. ``marks`` has `SLACK` more than n.
+# `emit_sums` of rows of marks, a bit each: a number's size is how many it has. ``marks`` has `SLACK` more than n.
 emit_counts = written("marks[i] scale:f n indices[i] sizes[f] total", _emit_counts, returns=True)
 
 

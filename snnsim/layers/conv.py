@@ -101,8 +101,8 @@ class Conv2d(Affine):
         self._orders = WeightOrders(window, groups, shape)
         channel, y, x = np.unravel_index(np.arange(self.fan_in), window.image)
         group, within = channel // self.group_inputs, channel % self.group_inputs
-        self._place_of = ((group * window.image[1] + y) * window.image[2] + x).astype(np.int32)
-        self._along_of = (x * self.group_inputs + within).astype(np.int32)
+        place = (group * window.image[1] + y) * window.image[2] + x
+        self._image_of = (place * self.group_inputs + within).astype(np.int32)
         rank, line, self._reach = window.row_order
         column = (group * window.image[2] + x) * self.group_inputs + within
         self._key_of = (column * window.image[1] + rank[y]).astype(np.int32)
@@ -166,16 +166,18 @@ class Conv2d(Affine):
 
     def _sort(self, events: Events, micro: MicroBatch) -> Sorted:
         most = micro.size * micro.steps * self.fan_in
-        places = self.groups * self.window.image[1] * self.window.image[2]
-        starts = self.buffer(micro, "starts", (micro.size * micro.steps, places + 1), np.int32)
-        along = self.buffer(micro, "along", (most,), np.int32)
-        sizes = self.buffer(micro, "sizes", (most,))
+        _, height, width = self.window.image
+        starts = self.buffer(micro, "starts", (micro.size * micro.steps, self.groups * height * width + 1), np.int32)
+        along = self.buffer(micro, "along", (most + SLACK,), np.int32)
+        sizes = self.buffer(micro, "sizes", (most + SLACK,))
         convolve.sort_by_place(
             events.indptr,
             events.indices,
             event_values(events),
-            self._place_of,
-            self._along_of,
+            self._image_of,
+            (self.groups * height, width, self.group_inputs),
+            self.buffer(micro, "places", (self.fan_in,)),
+            self.buffer(micro, "before", (width * self.group_inputs + SLACK,), np.int32),
             starts,
             along,
             sizes,

@@ -10,6 +10,7 @@ from images import convolutions, image_shapes
 from reference.convolution import connections, convolve, convolve_backward, geometry
 from snnsim import Events, Network
 from snnsim.kernels import convolve as kernels
+from snnsim.kernels.lanes import SLACK
 from snnsim.layers import Conv2d
 from snnsim.layers.base import Analog, Gradient, MicroBatch, Workspace
 from strategies import FloatArray, densities, exact_values, seeds, spike_trains
@@ -84,18 +85,21 @@ def test_events_are_sorted_by_place(edge: tuple[Conv2d, dict[str, Any], FloatArr
     _, options, x, _ = edge
     steps, batch, channels, height, width = x.shape
     events, groups = Events.from_dense(x), options["groups"]
-    sizes = np.full(events.indices.size, np.nan, np.float32)
+    inside, size = channels // groups, channels * height * width
+    sizes = np.full(events.indices.size + SLACK, np.nan, np.float32)
     starts = np.full((batch * steps, groups * height * width + 1), -1, np.int32)
-    order = np.full(events.indices.size, -1, np.int32)
-    channel, pixel = np.divmod(np.arange(channels * height * width), height * width)
-    place = (channel // (channels // groups) * height * width + pixel).astype(np.int32)
+    along = np.full(events.indices.size + SLACK, -1, np.int32)
+    channel, pixel = np.divmod(np.arange(size), height * width)
+    image_of = (((channel // inside) * height * width + pixel) * inside + channel % inside).astype(np.int32)
     values = np.empty(0, np.float32) if events.values is None else events.values
-    kernels.sort_by_place(events.indptr, events.indices, values, place, channel.astype(np.int32), starts, order, sizes)
+    scratch = np.full(size, np.nan, np.float32), np.full(width * inside + SLACK, -1, np.int32)
+    lines = (groups * height, width, inside)
+    kernels.sort_by_place(events.indptr, events.indices, values, image_of, lines, *scratch, starts, along, sizes)
     images = x.swapaxes(0, 1).reshape(batch * steps, groups, channels // groups, height * width)
     for r, image in enumerate(images):
         for p in range(groups * height * width):
             group, at = divmod(p, height * width)
             (expected,) = np.nonzero(image[group, :, at])
             part = slice(starts[r, p], starts[r, p + 1])
-            np.testing.assert_array_equal(order[part], expected + group * (channels // groups))
+            np.testing.assert_array_equal(along[part], at % width * inside + expected)
             np.testing.assert_array_equal(sizes[part], image[group, expected, at])
