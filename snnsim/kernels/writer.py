@@ -24,9 +24,10 @@ NUMBER = ir.IntType(32)
 
 _code: Any = cgutils  # has no types
 _MASK = ir.VectorType(INDEX, LANES)
-_features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features().flatten()
+_options: Any = config  # has no types
+_features = get_host_cpu_features().flatten() if _options.CPU_FEATURES is None else _options.CPU_FEATURES
 # Whether the code is for a machine with 32 registers of 16 lanes.
-WIDE = config.CPU_NAME != "generic" and "+avx512f" in _features
+WIDE = "+avx512f" in _features
 _FLAT = {"[f]": types.float32, "[i]": types.int32}
 
 

@@ -28,12 +28,12 @@ from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window
 
 # From how many of its inputs active a sample's product beats its events. Measured on one core (Zen 4) for kernels of
-# 3x3 and 5x5, 1 to 64 input channels, 12 to 256 outputs, stride 2 and depthwise. Forwards, they break even at 0.35 to
-# 0.5; earlier where a row of taps has little to multiply, since events cost something for each row: at 0.25 for 8
-# channels and 16 outputs, at 0.09 for 3 and 32, below 0.05 for fewer.
-DENSE_FROM, LEAST_DENSE_FROM, ROW_COST = 0.45, 0.03, 90.0
-# In the weights' gradient: at 0.27 (two samples of 20 steps at a time) to 0.5, whatever the shape.
-GRADIENT_DENSE_FROM = 0.3
+# 3x3 and 5x5, 1 to 64 input channels, 12 to 256 outputs, stride 2 and depthwise. Forwards, they break even at 0.4 to
+# 0.6; earlier where a row of taps has little to multiply, since events cost something for each row: at 0.15 for 8
+# channels and 16 outputs, at 0.06 for 3 and 32, at 0.02 for fewer.
+DENSE_FROM, LEAST_DENSE_FROM, ROW_COST = 0.5, 0.03, 150.0
+# In the weights' gradient: at 0.34 to 0.48, whatever the shape.
+GRADIENT_DENSE_FROM = 0.35
 
 # Events are gathered output by output where a row of taps sees at least so many; otherwise, an output's own cost is
 # more than theirs, and they are scattered one by one.
