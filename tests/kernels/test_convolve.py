@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +46,32 @@ def by_sample(x: Any) -> FloatArray:
 @given(edges(), st.sampled_from(["events", "dense"]))
 def test_both_paths_forwards_and_back(edge: tuple[Conv2d, dict[str, Any], FloatArray, int], path: str) -> None:
     """Currents and all three gradients are exactly the reference's."""
-    conv, options, x, seed = edge
+    check_against_the_reference(*edge, path)
+
+
+@pytest.mark.parametrize("path", ["events", "dense"])
+@pytest.mark.parametrize("density", [0.01, 0.3])
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [
+        (16, {"out": 32, "kernel": 5, "bias": True}),
+        (9, {"out": 13, "kernel": 3, "padding": 1, "bias": False}),
+        (16, {"out": 72, "kernel": 5, "groups": 2, "stride": 2, "bias": True}),
+        (1, {"out": 8, "kernel": [3, 5], "dilation": [1, 2], "bias": False}),
+        (40, {"out": 40, "kernel": 3, "bias": True}),
+    ],
+    ids=str,
+)
+def test_more_than_a_vector(channels: int, options: dict[str, Any], density: float, path: str) -> None:
+    """The same where channels, outputs and pixels fill whole vectors and tiles, with a rest."""
+    shape = (channels, 12, 11)
+    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    x = spike_trains(np.random.default_rng(0), (2, 2, *shape), density, graded=channels == 9)
+    layer = {"conv2d": defaults | options}
+    check_against_the_reference(conv_of(layer, shape, 1), layer["conv2d"], x, 2, path)
+
+
+def check_against_the_reference(conv: Conv2d, options: dict[str, Any], x: FloatArray, seed: int, path: str) -> None:
     steps, batch, *shape = x.shape
     at, groups = geometry("conv2d", options, tuple(shape)), options["groups"]
     weight, images = conv.parameters["weight"].astype(np.float64), x.reshape(-1, *shape).astype(np.float64)
