@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
-from snnsim.kernels.lanes import LANES, TILE_VECTORS, add_tile
+from snnsim.kernels.lanes import LANES, SLACK, TILE_VECTORS, add_tile, transpose
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -19,56 +19,61 @@ ONE = np.float32(1)
 
 
 @kernel
-def pad_events(
-    indptr: CountArray, indices: IndexArray, values: FloatArray, padded_of: IndexArray, images: FloatArray
-) -> None:
-    """Write buckets as padded images [rows, groups * height * width * channels], zero where nothing fired."""
-    graded = values.size > 0
-    for r in range(indptr.size - 1):
-        image = images[r]
-        for k in range(image.size):
-            image[k] = NIL
-        for j in range(indptr[r], indptr[r + 1]):
-            image[padded_of[indices[j]]] = values[j] if graded else ONE
-
-
-@kernel
-def pad(x: FloatArray, padded_of: IndexArray, images: FloatArray) -> None:
-    """Write rows [rows, C*H*W] as padded images."""
-    for r in range(x.shape[0]):
-        image = images[r]
-        for k in range(image.size):
-            image[k] = NIL
-        for i in range(padded_of.size):
-            image[padded_of[i]] = x[r, i]
-
-
-@kernel
 def add_products(
+    indptr: CountArray,
+    indices: IndexArray,
+    values: FloatArray,
+    x: FloatArray,
+    padded_of: IndexArray,
+    image: FloatArray,
+    groups: int,
     tiles: IndexArray,
     steps: tuple[int, int, int, int, int, int, int],
     vectors: int,
-    a: FloatArray,
     b: FloatArray,
     b_apart: tuple[int, int, int],
     out: FloatArray,
-    out_apart: tuple[int, int],
+    bias: FloatArray,
+    current: FloatArray,
 ) -> None:
-    """Add products tile by tile: to ``out``, for every row and group of ``a`` [rows, groups, A], those with ``b``.
+    """Add products tile by tile: to ``out``, for every group of a row's image, those with ``b``.
 
-    ``tiles`` [n, 5] and ``steps`` as `snnsim.layers.tiles.Tiles` has them; ``vectors`` are in a row of the result.
-    ``b_apart`` says how far apart b's rows, groups and blocks of columns lie, ``out_apart`` the result's rows and
-    groups; 0 where all rows share one. Both are flat, with `lanes.SLACK` numbers behind their last.
+    The rows are those of ``x`` [rows, N], or buckets of events where that is empty. Each is written as a padded image,
+    into ``image``, of which ``padded_of`` [N] are the places; where that is empty, x is images already. ``tiles`` [n,
+    5] and ``steps`` as `snnsim.layers.tiles.Tiles` has them; ``vectors`` are in a row of the result. ``b_apart`` says
+    how far apart b's rows, groups and blocks of columns lie; 0 where all rows share one. ``b`` and ``out`` are flat,
+    with `lanes.SLACK` numbers behind their last. ``out`` is one row's, and goes with ``bias`` to ``current`` [rows,
+    channels * pixels]; where that is empty, it is the sum over all rows.
     """
     out_row, a_row, a_outer, a_inner, b_outer, b_inner, inner = steps
-    rows, groups, size = a.shape
-    flat = a.reshape(-1)
+    graded, events, padded = values.size > 0, x.size == 0, padded_of.size > 0
+    a = image if padded else x.reshape(-1)
+    rows, size = (indptr.size - 1 if events else x.shape[0]), (image.size if padded else x.shape[1]) // groups
+    out_size = (out.size - SLACK) // groups
+    outputs = bias.size // groups
+    apart = vectors * LANES
+    pixels = out_size // apart
     for r in range(rows):
+        from_row = 0
+        if not padded:
+            from_row = r * x.shape[1]
+        else:
+            for k in range(image.size):
+                image[k] = NIL
+            if events:
+                for j in range(indptr[r], indptr[r + 1]):
+                    image[np.uint32(padded_of[np.uint32(indices[j])])] = values[j] if graded else ONE
+            else:
+                for i in range(padded_of.size):
+                    image[np.uint32(padded_of[i])] = x[r, i]
+        if current.size > 0:
+            for k in range(out.size):
+                out[k] = NIL
         for g in range(groups):
-            from_a = (r * groups + g) * size
+            from_a = from_row + g * size
             for k in range(0, vectors, TILE_VECTORS):
                 from_b = r * b_apart[0] + g * b_apart[1] + (k // TILE_VECTORS) * b_apart[2]
-                to = r * out_apart[0] + g * out_apart[1] + k * LANES
+                to = g * out_size + k * LANES
                 part = min(TILE_VECTORS, vectors - k)
                 for n in range(tiles.shape[0]):
                     add_tile(
@@ -77,7 +82,7 @@ def add_products(
                         out_row,
                         tiles[n, 1],
                         part,
-                        flat,
+                        a,
                         from_a + tiles[n, 2],
                         a_row,
                         a_outer,
@@ -89,6 +94,9 @@ def add_products(
                         tiles[n, 4],
                         inner,
                     )
+            if current.size > 0:
+                to = g * pixels * outputs
+                transpose(out, g * out_size, apart, pixels, outputs, bias, g * outputs, current[r], to)
 
 
 @kernel

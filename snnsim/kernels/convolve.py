@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import dot_kernel, kernel
-from snnsim.kernels.lanes import BLOCK, GATHER_BLOCK, LANES, add_rows, gather_rows
+from snnsim.kernels.lanes import BLOCK, GATHER_BLOCK, LANES, add_rows, gather_rows, transpose
+from snnsim.kernels.vectors import emit_line
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
@@ -20,49 +21,47 @@ CountArray = NDArray[np.int64]
 NIL = np.float32(0)
 ONE = np.float32(1)
 
+# Numbers of weights that stay in an L1 cache of 32 KB beside what streams through.
+CACHED = 6144
+
 
 @kernel
 def sort_by_place(
     indptr: CountArray,
     indices: IndexArray,
     values: FloatArray,
-    place_of: IndexArray,
-    channel_of: IndexArray,
+    image_of: IndexArray,
+    shape: tuple[int, int, int],
+    image: FloatArray,
+    before: IndexArray,
     starts: IndexArray,
-    channels: IndexArray,
+    along: IndexArray,
     sizes: FloatArray,
 ) -> None:
-    """Sort every bucket's events by place, counting; a place is a group and a pixel, in it go channels upwards.
+    """Sort every bucket's events by place; a place is a group and a pixel, in it go channels upwards.
 
-    ``place_of`` and ``channel_of`` [C*H*W]; written: ``starts`` [rows, places + 1] into ``channels`` and ``sizes``
-    [events], counted from the first bucket's first event; ``values`` is empty for binary events, whose size is 1.
+    They are written into an image and read again. ``shape`` is (lines of all groups, columns, channels of a group),
+    ``image_of`` [C*H*W] an input's place in ``image``, which is scratch, and so is ``before`` [a line's inputs +
+    `lanes.SLACK`]. Written: ``starts`` [rows, places + 1] into ``along``, where in its line an event lies, and
+    ``sizes``, both [events + `lanes.SLACK`], counted from the first bucket's first event; ``values`` is empty for
+    binary events, whose size is 1.
     """
+    lines, width, inputs = shape
     graded = values.size > 0
-    first = indptr[0]
+    total = 0
+    for k in range(image.size):
+        image[k] = NIL
     for r in range(indptr.size - 1):
+        # Unsigned indices: the compiler then leaves out the wrap-around of negative ones.
+        fired = indices[indptr[r] : indptr[r + 1]]
+        for j in range(fired.size):
+            image[np.uint32(image_of[np.uint32(fired[j])])] = values[indptr[r] + j] if graded else ONE
         at = starts[r]
-        begin = indptr[r]
-        end = indptr[r + 1]
-        for p in range(at.size):
-            at[p] = 0
-        # Unsigned indices: the compiler then leaves out the wrap-around of negative ones, which doubled the time.
-        for j in range(begin, end):
-            at[np.uint32(place_of[np.uint32(indices[j])])] += np.int32(1)
-        total = np.int32(begin - first)
-        for p in range(at.size):
-            count = at[p]
-            at[p] = total
-            total += count
-        for j in range(begin, end):
-            i = np.uint32(indices[j])
-            place = np.uint32(place_of[i])
-            k = np.uint32(at[place])
-            channels[k] = channel_of[i]
-            sizes[k] = values[j] if graded else ONE
-            at[place] = np.int32(k + 1)
-        for p in range(at.size - 1, 0, -1):
-            at[p] = at[p - 1]
-        at[0] = begin - first
+        for y in range(lines):
+            total = emit_line(image, y * width * inputs, width * inputs, along, sizes, before, total)
+            for x in range(width):
+                at[np.uint32(y * width + x)] = before[np.uint32(x * inputs)]
+        at[lines * width] = total
 
 
 @kernel
@@ -91,8 +90,8 @@ def scatter(
 ) -> None:
     """Add every event's patch to the currents: ``current[r] = bias + sum over events of size * their patches``.
 
-    ``starts``, ``along`` and ``sizes`` are events as `sort_by_place` leaves them, with ``channel_of`` telling where in
-    its line and group an input lies, x * channels + channel. ``rows`` [kernel height, H] is the output row that a tap
+    ``starts``, ``along`` and ``sizes`` are events as `sort_by_place` leaves them, at x * channels + channel of their
+    lines. ``rows`` [kernel height, H] is the output row that a tap
     row sends an input row to, or -1; ``ptr``, ``tap``, ``column``, ``length`` are `Runs`; ``weight`` is flat [kernel
     height, C, taps, outputs of a group]; ``shape`` is (groups, taps of a row, output width, outputs of a group);
     ``patch`` [outputs + `lanes.SLACK`] is scratch; ``current`` [rows, outputs] is overwritten. Tap rows come outermost:
@@ -129,7 +128,9 @@ def scatter(
                             for k in range(0, size, block):
                                 part = min(block, size - k)
                                 add_rows(patch, first + k, part, weight, base + k, apart, along, sizes, begin, end)
-        _to_channels(patch, bias, groups, pixels, outputs, outputs, current[r])
+        size = pixels * outputs
+        for g in range(groups):
+            transpose(patch, g * size, outputs, pixels, outputs, bias, g * outputs, current[r], g * size)
 
 
 @kernel
@@ -152,7 +153,7 @@ def gather(
 
     ``image`` is [channels of a group, H, W]; ``weight`` [groups, (ky, kx, channel), outputs in whole vectors]; a row of
     taps sees events that lie together. ``patch`` [groups * pixels * outputs in whole vectors + `lanes.SLACK`] is
-    scratch.
+    scratch. Outermost come as many rows of taps as have their weights in the L1 cache.
     """
     inputs, height, width = image
     groups, depth, columns = weight.shape
@@ -160,78 +161,57 @@ def gather(
     pixels = out[0] * out[1]
     tap_row = taps[1] * inputs
     run = taps[1] if dilation[1] == 1 else 1
+    at_once = max(1, CACHED // (tap_row * columns))
     for r in range(starts.shape[0]):
         for k in range(groups * pixels * columns):
             patch[k] = NIL
         for g in range(groups):
-            for oy in range(out[0]):
-                top = oy * stride[0] - before[0]
-                first = max(0, -(top // dilation[0]))
-                last = min(taps[0], (height - 1 - top) // dilation[0] + 1)
-                line = r * starts.shape[1] + (g * height + top + first * dilation[0]) * width
-                for ox in range(out[1]):
-                    to = ((g * out[0] + oy) * out[1] + ox) * columns
-                    for kx in range(0, taps[1], run):
-                        left = ox * stride[1] - before[1] + kx * dilation[1]
-                        x = max(0, left)
-                        span = min(left + run, width) - x
-                        if span <= 0:
-                            continue
-                        rows = g * depth + first * tap_row + (kx - left) * inputs
-                        for k in range(0, columns, GATHER_BLOCK * LANES):
-                            gather_rows(
-                                patch,
-                                to + k,
-                                min(GATHER_BLOCK, (columns - k) // LANES),
-                                table,
-                                rows * columns + k,
-                                tap_row * columns,
-                                columns,
-                                along,
-                                sizes,
-                                ends,
-                                line + x,
-                                dilation[0] * width,
-                                span,
-                                last - first,
-                            )
-        _to_channels(patch, bias, groups, pixels, bias.size // groups, columns, current[r])
-
-
-@kernel
-def _to_channels(
-    patch: FloatArray, bias: FloatArray, groups: int, pixels: int, outputs: int, apart: int, current: FloatArray
-) -> None:
-    """Write [group, pixel, output], pixels ``apart``, as [channel, pixel], and add the bias."""
-    for g in range(groups):
-        source = patch[g * pixels * apart : (g + 1) * pixels * apart].reshape(pixels, apart)
-        for k in range(outputs):
-            target = current[(g * outputs + k) * pixels : (g * outputs + k + 1) * pixels]
-            b = bias[g * outputs + k]
-            for p in range(pixels):
-                target[p] = source[p, k] + b
-
-
-@kernel
-def to_channels(products: FloatArray, bias: FloatArray, current: FloatArray) -> None:
-    """Write products [rows, groups, pixels, at least outputs] as rows [rows, channels * pixels], and add the bias."""
-    rows, groups, pixels, apart = products.shape
-    outputs = current.shape[1] // (groups * pixels)
-    for r in range(rows):
-        _to_channels(products[r].reshape(-1), bias, groups, pixels, outputs, apart, current[r])
-
-
-@kernel
-def to_pixels(delta: FloatArray, result: FloatArray) -> None:
-    """Write deltas [rows, channels * pixels] as [rows, groups, pixels, outputs]."""
-    rows, groups, pixels, outputs = result.shape
-    for r in range(rows):
+            for ky in range(0, taps[0], at_once):
+                for oy in range(out[0]):
+                    top = oy * stride[0] - before[0]
+                    first = max(ky, -(top // dilation[0]))
+                    last = min(ky + at_once, taps[0], (height - 1 - top) // dilation[0] + 1)
+                    line = r * starts.shape[1] + (g * height + top + first * dilation[0]) * width
+                    for ox in range(out[1]):
+                        to = ((g * out[0] + oy) * out[1] + ox) * columns
+                        for kx in range(0, taps[1], run):
+                            left = ox * stride[1] - before[1] + kx * dilation[1]
+                            x = max(0, left)
+                            span = min(left + run, width) - x
+                            if span <= 0:
+                                continue
+                            rows = g * depth + first * tap_row + (kx - left) * inputs
+                            for k in range(0, columns, GATHER_BLOCK * LANES):
+                                gather_rows(
+                                    patch,
+                                    to + k,
+                                    min(GATHER_BLOCK, (columns - k) // LANES),
+                                    table,
+                                    rows * columns + k,
+                                    tap_row * columns,
+                                    columns,
+                                    along,
+                                    sizes,
+                                    ends,
+                                    line + x,
+                                    dilation[0] * width,
+                                    span,
+                                    last - first,
+                                )
         for g in range(groups):
-            source = delta[r, g * outputs * pixels : (g + 1) * outputs * pixels].reshape(outputs, pixels)
-            target = result[r, g]
-            for p in range(pixels):
-                for k in range(outputs):
-                    target[p, k] = source[k, p]
+            outputs = bias.size // groups
+            to = g * pixels * outputs
+            transpose(patch, g * pixels * columns, columns, pixels, outputs, bias, g * outputs, current[r], to)
+
+
+@kernel
+def to_pixels(delta: FloatArray, nothing: FloatArray, result: FloatArray) -> None:
+    """Write deltas [rows, channels * pixels] as [rows, groups, pixels, outputs]; ``nothing`` [pixels] is zero."""
+    rows, groups, pixels, outputs = result.shape
+    size = pixels * outputs
+    source, target = delta.reshape(-1), result.reshape(-1)
+    for k in range(rows * groups):
+        transpose(source, k * size, pixels, outputs, pixels, nothing, 0, target, k * size)
 
 
 @kernel

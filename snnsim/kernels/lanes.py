@@ -7,16 +7,18 @@ machine can.
 
 from typing import Any
 
-from snnsim.kernels.writer import INDEX, NOTHING, Writer, written
+from snnsim.kernels.writer import DOUBLE_VECTOR, INDEX, VECTOR, WIDE, Writer, written
 from snnsim.kernels.writer import LANES as LANES
 
 SLACK = 16
-# Vectors of a block of columns that one call of `add_rows` takes at most.
-BLOCK = 8
+# Vectors of a block of columns that one call of `add_rows` takes at most: twelve of sixteen registers.
+BLOCK = 12
 # And of `gather_rows`, which keeps two sums.
 GATHER_BLOCK = 4
-# A tile of a product: rows and vectors of its result that stay in registers, twelve of sixteen.
-TILE_ROWS, TILE_VECTORS = 6, 2
+# A tile of a product: rows and vectors of its result that stay in registers. Two vectors of a row are one of double
+# width: one register where there are such, which eight rows keep busy (Zen 4: 57 G multiply-adds/s, six rows of two
+# vectors 51), else two, and six rows then take twelve of sixteen.
+TILE_ROWS, TILE_VECTORS = 8 if WIDE else 6, 2
 
 
 def _event(writer: Writer, j: Any) -> tuple[Any, Any]:
@@ -44,15 +46,20 @@ def _gather_rows(writer: Writer) -> None:
     builder, given = writer.builder, writer.given
 
     def add(j: Any, start: Any, totals: list[Any]) -> None:
-        row, size = _event(writer, j)
-        row = builder.gep(row, [start])
-        for k, total in enumerate(totals):
-            builder.store(writer.fused(size, writer.load(row, k), builder.load(total)), total)
+        index = builder.zext(builder.load(writer.at("indices", j)), INDEX)
+        row = writer.at("table", given["table_at"], builder.mul(index, given["stride"]), start)
+        size = builder.load(writer.at("sizes", j))
+        for total, (at, kind) in zip(totals, parts, strict=True):
+            vector = writer.load(writer.behind(row, INDEX(at)), kind=kind)
+            builder.store(writer.fused(writer.spread(size, kind.count), vector, builder.load(total)), total)
 
     for count in writer.cases(given["vectors"], GATHER_BLOCK):
-        out = writer.at("row", given["row_at"])
+        # Where the vectors of a row begin, in pairs.
+        parts = [(k * LANES, DOUBLE_VECTOR if k + 1 < count else VECTOR) for k in range(0, count, 2)]
+        outs = [writer.at("row", given["row_at"], INDEX(at)) for at, _ in parts]
         # Two sums, of every other event: one alone would wait for itself.
-        pair = [writer.variables([writer.load(out, k) for k in range(count)]), writer.variables([NOTHING] * count)]
+        first = writer.variables([writer.load(out, kind=kind) for out, (_, kind) in zip(outs, parts, strict=True)])
+        pair = [first, writer.variables([kind([0.0] * kind.count) for _, kind in parts])]
         with writer.loop(INDEX(0), given["count"]) as p:
             place = writer.at("places", given["place_at"], builder.mul(p, given["place_step"]))
             begin = builder.zext(builder.load(place), INDEX)
@@ -63,36 +70,68 @@ def _gather_rows(writer: Writer) -> None:
                 for offset, totals in enumerate(pair):
                     add(builder.add(j, INDEX(offset)), start, totals)
             with builder.if_then(builder.icmp_signed("!=", odd, INDEX(0))):
-                add(builder.sub(end, INDEX(1)), start, pair[0])
-        for k, (one, other) in enumerate(zip(*pair, strict=True)):
-            writer.store(builder.fadd(builder.load(one), builder.load(other)), out, k)
+                add(builder.sub(end, INDEX(1)), start, first)
+        for out, one, other in zip(outs, *pair, strict=True):
+            writer.store(builder.fadd(builder.load(one), builder.load(other)), out)
 
 
 def _add_tile(writer: Writer) -> None:
     for vectors in writer.cases(writer.given["vectors"], TILE_VECTORS):
         for rows in writer.cases(writer.given["rows"], TILE_ROWS):
-            _add_tile_of(writer, rows, vectors)
+            _add_tile_of(writer, rows, VECTOR if vectors == 1 else DOUBLE_VECTOR)
 
 
-def _add_tile_of(writer: Writer, rows: int, vectors: int) -> None:
+def _add_tile_of(writer: Writer, rows: int, kind: Any) -> None:
     builder, given = writer.builder, writer.given
     outs = [writer.at("out", given["out_at"], builder.mul(INDEX(i), given["out_row"])) for i in range(rows)]
-    totals = [writer.variables([writer.load(out, k) for k in range(vectors)]) for out in outs]
+    totals = writer.variables([writer.load(out, kind=kind) for out in outs])
     with writer.loop(INDEX(0), given["outer"]) as p:
         a = writer.at("a", given["a_at"], builder.mul(p, given["a_outer"]))
         b = writer.at("b", given["b_at"], builder.mul(p, given["b_outer"]))
         with writer.loop(INDEX(0), given["inner"]) as q:
             along = builder.gep(a, [builder.mul(q, given["a_inner"])])
-            row = builder.gep(b, [builder.mul(q, given["b_inner"])])
-            columns = [writer.load(row, k) for k in range(vectors)]
-            for i, places in enumerate(totals):
-                factor = writer.spread(builder.load(builder.gep(along, [builder.mul(INDEX(i), given["a_row"])])))
-                for column, place in zip(columns, places, strict=True):
-                    builder.store(writer.fused(factor, column, builder.load(place)), place)
-    # Upwards: what a row's last vector puts behind its end, the next row overwrites.
-    for out, places in zip(outs, totals, strict=True):
-        for k, place in enumerate(places):
-            writer.store(builder.load(place), out, k)
+            columns = writer.load(builder.gep(b, [builder.mul(q, given["b_inner"])]), kind=kind)
+            for i, total in enumerate(totals):
+                factor = builder.load(builder.gep(along, [builder.mul(INDEX(i), given["a_row"])]))
+                factors = writer.spread(factor, kind.count)
+                builder.store(writer.fused(factors, columns, builder.load(total)), total)
+    # Upwards: what a row's vector puts behind its end, the next row overwrites.
+    for out, total in zip(outs, totals, strict=True):
+        writer.store(builder.load(total), out)
+
+
+def _transpose(writer: Writer) -> None:
+    builder, given = writer.builder, writer.given
+    rows, columns = given["rows"], given["columns"]
+
+    def out(row: Any, column: Any) -> Any:
+        return writer.at("out", given["out_at"], builder.mul(column, rows), row)
+
+    def source(row: Any, column: Any) -> Any:
+        return writer.at("source", given["source_at"], builder.mul(row, given["apart"]), column)
+
+    def up_to(count: Any, at: Any) -> Any:
+        last = builder.sub(count, INDEX(LANES))
+        return builder.select(builder.icmp_signed("<", at, last), at, last)
+
+    def fit(count: Any) -> Any:
+        return builder.icmp_signed(">=", count, INDEX(LANES))
+
+    with builder.if_else(builder.and_(fit(rows), fit(columns))) as (large, small):
+        with large, writer.loop(INDEX(0), columns, LANES) as k:
+            # The last block of either way takes again what the one before has taken.
+            k = up_to(columns, k)
+            bias = writer.load(writer.at("bias", given["bias_at"], k))
+            with writer.loop(INDEX(0), rows, LANES) as p:
+                p = up_to(rows, p)
+                block = [writer.load(source(builder.add(p, INDEX(i)), k)) for i in range(LANES)]
+                block = writer.transposed([builder.fadd(vector, bias) for vector in block])
+                for i, vector in enumerate(block):
+                    writer.store(vector, out(p, builder.add(k, INDEX(i))))
+        with small, writer.loop(INDEX(0), columns) as k:
+            bias = builder.load(writer.at("bias", given["bias_at"], k))
+            with writer.loop(INDEX(0), rows) as p:
+                builder.store(builder.fadd(builder.load(source(p, k)), bias), out(p, k))
 
 
 def _copy_panel(writer: Writer) -> None:
@@ -135,6 +174,9 @@ add_tile = written(
     "out[f] out_at out_row rows vectors a[f] a_at a_row a_outer a_inner b[f] b_at b_outer b_inner outer inner",
     _add_tile,
 )
+
+# ``out[k, p] = source[p, k] + bias[k]``, for p < ``rows`` and k < ``columns``; rows of ``source`` lie ``apart``.
+transpose = written("source[f] source_at apart rows columns bias[f] bias_at out[f] out_at", _transpose)
 
 # Copy some columns of a table, its rows ``stride`` apart from ``table_at`` on, into a panel: rows of `TILE_VECTORS`
 # vectors, zero where there is no column.

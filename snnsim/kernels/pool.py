@@ -7,13 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
-from snnsim.kernels.vectors import emit_nonzero
+from snnsim.kernels.vectors import emit_counts, emit_nonzero, emit_sums, spread_pairs
 
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
 CountArray = NDArray[np.int64]
 
 NIL = np.float32(0)
+ONE = np.float32(1)
+
+# Parts of a window that are told apart.
+PARTS = np.uint32(4)
 
 
 @kernel
@@ -21,43 +25,57 @@ def pool_events(
     indptr: CountArray,
     indices: IndexArray,
     values: FloatArray,
+    part_of: IndexArray,
     ptr: IndexArray,
     windows: IndexArray,
     scale: np.float32,
     sums: FloatArray,
+    marks: IndexArray,
     pooled_ptr: CountArray,
     pooled: IndexArray,
     sizes: FloatArray,
 ) -> None:
     """Add up each window's events; a sum that is not zero is one graded event, of that size times ``scale``.
 
-    ``values`` is empty for binary events; ``sums`` [outputs] is scratch; written: ``pooled_ptr`` [rows + 1],
-    ``pooled`` [rows * outputs + `vectors.SLACK`] and ``sizes`` [rows * outputs], of which ``pooled_ptr[-1]`` count.
+    ``values`` is empty for binary events; ``part_of`` as `Window.part_of`. ``sums`` [outputs + 1] is scratch, and so is
+    ``marks`` [outputs + 1 + `vectors.SLACK`], empty where windows have more than `PARTS` inputs. Written:
+    ``pooled_ptr`` [rows + 1], ``pooled`` and ``sizes`` [rows * outputs + `vectors.SLACK`], of which ``pooled_ptr[-1]``
+    count.
     """
     graded = values.size > 0
+    bytes_of = marks.view(np.uint8)
+    outputs = sums.size - 1
     total = 0
     pooled_ptr[0] = 0
     for k in range(sums.size):
         sums[k] = NIL
+    for k in range(marks.size):
+        marks[k] = 0
     for r in range(indptr.size - 1):
-        for j in range(indptr[r], indptr[r + 1]):
-            # Unsigned indices: the compiler then leaves out the wrap-around of negative ones.
-            i = np.uint32(indices[j])
-            size = values[j] if graded else np.float32(1)
-            for q in range(ptr[i], ptr[i + np.uint32(1)]):
-                sums[np.uint32(windows[np.uint32(q)])] += size
-        end = emit_nonzero(sums, sums.size, pooled, total)
-        for j in range(total, end):
-            window = np.uint32(pooled[j])
-            sizes[j] = sums[window] * scale
-            sums[window] = NIL
-        pooled_ptr[r + 1] = total = end
+        # Unsigned indices: the compiler then leaves out the wrap-around of negative ones.
+        fired = indices[indptr[r] : indptr[r + 1]]
+        if not graded and part_of.size > 0 and marks.size > 0:
+            # A byte for each input of a window: marks are only written, sums would wait for each other.
+            for j in range(fired.size):
+                bytes_of[np.uint32(part_of[np.uint32(fired[j])])] = 1
+            pooled_ptr[r + 1] = total = emit_counts(marks, scale, outputs, pooled, sizes, total)
+            continue
+        for j in range(fired.size):
+            i = np.uint32(fired[j])
+            size = values[indptr[r] + j] if graded else ONE
+            if part_of.size > 0:
+                sums[np.uint32(part_of[i]) // PARTS] += size
+            else:
+                for q in range(ptr[i], ptr[i + np.uint32(1)]):
+                    sums[np.uint32(windows[np.uint32(q)])] += size
+        pooled_ptr[r + 1] = total = emit_sums(sums, scale, outputs, pooled, sizes, total)
 
 
 @kernel
 def merge_events(
     indptr: CountArray,
     indices: IndexArray,
+    part_of: IndexArray,
     ptr: IndexArray,
     windows: IndexArray,
     fired: FloatArray,
@@ -66,21 +84,24 @@ def merge_events(
 ) -> None:
     """Write a binary event where any event lies in the window: the largest of binary values.
 
-    ``fired`` [outputs] is scratch; written: ``pooled_ptr`` [rows + 1], ``pooled`` [rows * outputs + `vectors.SLACK`].
+    ``part_of`` as `Window.part_of`; ``fired`` [outputs + 1] is scratch; written: ``pooled_ptr`` [rows + 1],
+    ``pooled`` [rows * outputs + `vectors.SLACK`].
     """
     total = 0
     pooled_ptr[0] = 0
-    for k in range(fired.size):
-        fired[k] = NIL
     for r in range(indptr.size - 1):
-        for j in range(indptr[r], indptr[r + 1]):
-            i = np.uint32(indices[j])
-            for q in range(ptr[i], ptr[i + np.uint32(1)]):
-                fired[np.uint32(windows[np.uint32(q)])] = np.float32(1)
-        end = emit_nonzero(fired, fired.size, pooled, total)
-        for j in range(total, end):
-            fired[np.uint32(pooled[j])] = NIL
-        pooled_ptr[r + 1] = total = end
+        for k in range(fired.size):
+            fired[k] = NIL
+        there = indices[indptr[r] : indptr[r + 1]]
+        if part_of.size == 0:
+            for j in range(there.size):
+                i = np.uint32(there[j])
+                for q in range(ptr[i], ptr[i + np.uint32(1)]):
+                    fired[np.uint32(windows[np.uint32(q)])] = ONE
+        else:
+            for j in range(there.size):
+                fired[np.uint32(part_of[np.uint32(there[j])]) // PARTS] = ONE
+        pooled_ptr[r + 1] = total = emit_nonzero(fired, fired.size - 1, pooled, total)
 
 
 @kernel
@@ -154,39 +175,49 @@ def pool_rows_backward(
     scale: np.float32,
     result: FloatArray,
 ) -> None:
-    """Spread gradients [rows, outputs] over their windows, times ``scale``; ``result`` [rows, C*H*W] is overwritten."""
+    """Spread gradients [rows, outputs] over their windows, times ``scale``.
+
+    ``result`` is flat, [rows, C*H*W] and `vectors.SLACK` numbers behind them; all of it is overwritten.
+    """
     channels, height, width = image
     apart = kernel_[0] <= stride[0] and kernel_[1] <= stride[1]
-    for r in range(gradient.shape[0]):
-        for c in range(channels):
-            target = result[r, c * height * width : (c + 1) * height * width]
-            if not apart or kernel_ != stride or out[0] * stride[0] != height or out[1] * stride[1] != width:
-                for i in range(target.size):
+    whole = kernel_ == stride and out[0] * stride[0] == height and out[1] * stride[1] == width
+    of_channel = out[0] * out[1]
+    flat = gradient.reshape(-1)
+    for k in range(gradient.shape[0] * channels):
+        to = k * height * width
+        target = result[to : to + height * width]
+        if kernel_ == stride and kernel_[1] == 2:
+            # The usual pool. What lies in no window comes after, since vectors are written whole.
+            spread_pairs(flat, k * of_channel, out[1], out[0], scale, result, to, width, kernel_[0])
+            lines = out[0] * stride[0]
+            for y in range(lines):
+                for i in range(y * width + 2 * out[1], (y + 1) * width):
                     target[i] = NIL
-            for oy in range(out[0]):
-                start = (c * out[0] + oy) * out[1]
-                source = gradient[r, start : start + out[1]]
-                for ky in range(kernel_[0]):
-                    start = (oy * stride[0] + ky) * width
-                    line = target[start : start + width]
-                    if not apart:
-                        for kx in range(kernel_[1]):
-                            for ox in range(out[1]):
-                                line[np.uint32(ox * stride[1] + kx)] += source[ox] * scale
-                    elif ky == 0 and kernel_[1] == 2 and stride[1] == 2:
-                        # The usual pool: a constant stride, both places in one loop, and the compiler vectorises it.
+            for i in range(lines * width, target.size):
+                target[i] = NIL
+            continue
+        if not whole:
+            for i in range(target.size):
+                target[i] = NIL
+        for oy in range(out[0]):
+            start = k * of_channel + oy * out[1]
+            source = flat[start : start + out[1]]
+            for ky in range(kernel_[0]):
+                start = (oy * stride[0] + ky) * width
+                line = target[start : start + width]
+                if not apart:
+                    for kx in range(kernel_[1]):
                         for ox in range(out[1]):
-                            g = source[ox] * scale
-                            line[np.uintp(2 * ox)] = g
-                            line[np.uintp(2 * ox + 1)] = g
-                    elif ky == 0:
-                        for kx in range(kernel_[1]):
-                            for ox in range(out[1]):
-                                line[np.uint32(ox * stride[1] + kx)] = source[ox] * scale
-                    else:
-                        above = target[start - width : start]
-                        for x in range(width):
-                            line[x] = above[x]
+                            line[np.uint32(ox * stride[1] + kx)] += source[ox] * scale
+                elif ky == 0:
+                    for kx in range(kernel_[1]):
+                        for ox in range(out[1]):
+                            line[np.uint32(ox * stride[1] + kx)] = source[ox] * scale
+                else:
+                    above = target[start - width : start]
+                    for x in range(width):
+                        line[x] = above[x]
 
 
 @kernel

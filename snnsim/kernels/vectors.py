@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from snnsim.kernels.writer import INDEX, LANES, NOTHING, Writer, written
+from snnsim.kernels.writer import INDEX, LANES, NOTHING, NUMBER, NUMBERS, VECTOR, Writer, written
 from snnsim.kernels.writer import SLACK as SLACK
 
 # Columns of a block of `row_adder`. Measured on one core (Zen 3, AVX2) against 16, 64 and 128: four vectors of eight
@@ -116,3 +116,91 @@ def _emit_nonzero(writer: Writer) -> Any:
 # Write which of a row's n numbers are not zero from ``indices[total]`` on, in order; return the end. Up to
 # `SLACK` places behind it are overwritten.
 emit_nonzero = written("row[f] n indices[i] total", _emit_nonzero, returns=True)
+
+
+def _emit_sums(writer: Writer) -> Any:
+    builder, events, scale = writer.builder, writer.events(), writer.spread(writer.given["scale"])
+
+    def some(at: Any, mask: Any) -> None:
+        row = writer.at("row", at)
+        values = writer.load(row, 0, mask)
+        writer.store(NOTHING, row, 0, mask)
+        there = writer.bits(builder.fcmp_unordered("!=", values, NOTHING))
+        events.append(there, at, builder.fmul(values, scale))
+
+    writer.by_vectors(writer.given["n"], some)
+    return events.end
+
+
+# The same, and their sizes times ``scale`` beside, in ``sizes``; leaves the row zero.
+emit_sums = written("row[f] scale:f n indices[i] sizes[f] total", _emit_sums, returns=True)
+
+
+def _emit_line(writer: Writer) -> Any:
+    builder, events, given = writer.builder, writer.events(), writer.given
+    lower = NUMBERS([(1 << lane) - 1 for lane in range(LANES)])
+
+    def some(at: Any, mask: Any) -> None:
+        row = writer.at("row", given["row_at"], at)
+        values = writer.load(row, 0, mask)
+        writer.store(NOTHING, row, 0, mask)
+        there = writer.bits(builder.fcmp_unordered("!=", values, NOTHING))
+        below = writer.bit_counts(builder.and_(writer.spread(builder.zext(there, NUMBER)), lower))
+        before = builder.add(below, writer.spread(builder.trunc(events.end, NUMBER)))
+        builder.store(before, builder.bitcast(writer.at("before", at), NUMBERS.as_pointer()), align=4)
+        events.append(there, at, values)
+
+    writer.by_vectors(given["n"], some)
+    return events.end
+
+
+# The same of n numbers from ``row_at`` on, counted from there, and where in ``indices`` each would come: ``before`` has
+# `SLACK` more than n.
+emit_line = written("row[f] row_at n indices[i] sizes[f] before[i] total", _emit_line, returns=True)
+
+
+def _emit_counts(writer: Writer) -> Any:
+    builder, events, scale = writer.builder, writer.events(), writer.spread(writer.given["scale"])
+    nothing = NUMBERS([0] * LANES)
+
+    def some(at: Any, mask: Any) -> None:
+        place = builder.bitcast(writer.at("marks", at), NUMBERS.as_pointer())
+        marks = builder.load(place, align=4)
+        if mask is not None:
+            marks = builder.select(mask, marks, nothing)
+        builder.store(nothing, place, align=4)
+        sizes = builder.fmul(builder.uitofp(writer.bit_counts(marks), VECTOR), scale)
+        events.append(writer.bits(builder.icmp_signed("!=", marks, nothing)), at, sizes)
+
+    writer.by_vectors(writer.given["n"], some)
+    return events.end
+
+
+# `emit_sums` of rows of marks, a bit each: a number's size is how many it has. ``marks`` has `SLACK` more than n.
+emit_counts = written("marks[i] scale:f n indices[i] sizes[f] total", _emit_counts, returns=True)
+
+
+def _spread_pairs(writer: Writer) -> None:
+    builder, given = writer.builder, writer.given
+    scale, count = writer.spread(given["scale"]), given["count"]
+    whole = builder.and_(count, INDEX(-LANES))
+    rest = builder.sub(count, whole)
+
+    def some(row: Any, line: Any, at: Any, mask: Any, vectors: int) -> None:
+        values = builder.fmul(writer.load(writer.behind(row, at), 0, mask), scale)
+        for half in range(vectors):
+            writer.store(writer.doubled(values, half), writer.behind(line, at, at), half)
+
+    # Line after line: what one's last vector puts behind its end, the next overwrites.
+    with writer.loop(INDEX(0), builder.mul(given["rows"], given["lines"])) as y:
+        row = writer.at("source", given["source_at"], builder.mul(builder.udiv(y, given["lines"]), count))
+        line = writer.at("out", given["out_at"], builder.mul(y, given["width"]))
+        with writer.loop(INDEX(0), whole, LANES) as at:
+            some(row, line, at, None, 2)
+        for vectors in writer.cases(writer.vectors(builder.mul(rest, INDEX(2))), 2):
+            some(row, line, whole, writer.first(rest), vectors)
+
+
+# Write rows of ``count`` numbers times ``scale``, each number twice and each row ``lines`` times, to lines ``width``
+# apart. A line's last vector is stored whole: up to `SLACK` numbers behind it are overwritten.
+spread_pairs = written("source[f] source_at count rows scale:f out[f] out_at width lines", _spread_pairs)

@@ -11,17 +11,24 @@ from inspect import Parameter, Signature
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from llvmlite.binding import get_host_cpu_features
+from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
 LANES = 8
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 NOTHING = VECTOR([0.0] * LANES)
+DOUBLE_VECTOR = ir.VectorType(ir.FloatType(), 2 * LANES)
 INDEX = ir.IntType(64)
 NUMBER = ir.IntType(32)
+NUMBERS = ir.VectorType(NUMBER, LANES)
 
 _code: Any = cgutils  # has no types
 _MASK = ir.VectorType(INDEX, LANES)
+_options: Any = config  # has no types
+_features = get_host_cpu_features().flatten() if _options.CPU_FEATURES is None else _options.CPU_FEATURES
+# Whether the code is for a machine with 32 registers of 16 lanes.
+WIDE = "+avx512f" in _features
 _FLAT = {"[f]": types.float32, "[i]": types.int32, "[b]": types.uint8}
 
 # Places behind the last event that a vector of them may overwrite.
@@ -90,9 +97,9 @@ class Writer:
             pointer = self.builder.gep(pointer, [place])
         return pointer
 
-    def load(self, pointer: Any, k: int = 0, mask: Any = None) -> Any:
+    def load(self, pointer: Any, k: int = 0, mask: Any = None, kind: Any = VECTOR) -> Any:
         """Return the k-th vector behind a pointer; lanes outside the mask are zero, and not touched."""
-        pointer = self._vector(pointer, k)
+        pointer = self._vector(pointer, k, kind)
         if mask is None:
             return self.builder.load(pointer, align=4)
         masked = self._called("load", VECTOR, [VECTOR.as_pointer(), NUMBER, mask.type, VECTOR])
@@ -100,7 +107,7 @@ class Writer:
 
     def store(self, vector: Any, pointer: Any, k: int = 0, mask: Any = None) -> None:
         """Write the k-th vector behind a pointer; lanes outside the mask are not touched."""
-        pointer = self._vector(pointer, k)
+        pointer = self._vector(pointer, k, vector.type)
         if mask is None:
             self.builder.store(vector, pointer, align=4)
         else:
@@ -111,14 +118,47 @@ class Writer:
         kind = ir.FunctionType(result, arguments)
         return _code.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{what}.v{LANES}f32.p0")
 
-    def _vector(self, pointer: Any, k: int) -> Any:
-        return self.builder.bitcast(self.builder.gep(pointer, [INDEX(k * LANES)]), VECTOR.as_pointer())
+    def _vector(self, pointer: Any, k: int, kind: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(pointer, [INDEX(k * kind.count)]), kind.as_pointer())
 
-    def spread(self, value: Any) -> Any:
+    def spread(self, value: Any, lanes: int = LANES) -> Any:
         """Return a vector with one value in all lanes."""
-        kind = ir.VectorType(value.type, LANES)
+        kind = ir.VectorType(value.type, lanes)
         lowest = self.builder.insert_element(kind(ir.Undefined), value, NUMBER(0))
-        return self.builder.shuffle_vector(lowest, kind(ir.Undefined), ir.VectorType(NUMBER, LANES)([0] * LANES))
+        return self.builder.shuffle_vector(lowest, kind(ir.Undefined), ir.VectorType(NUMBER, lanes)([0] * lanes))
+
+    def permuted(self, vector: Any, lanes: Any) -> Any:
+        """Return a vector of some lanes of another. In this form the compiler finds the machine's own permutation."""
+        result = VECTOR(ir.Undefined)
+        for k in range(LANES):
+            lane = self.builder.extract_element(lanes, NUMBER(k))
+            result = self.builder.insert_element(result, self.builder.extract_element(vector, lane), NUMBER(k))
+        return result
+
+    def doubled(self, vector: Any, half: int) -> Any:
+        """Return a vector of one half of another, every lane twice."""
+        kind = ir.VectorType(NUMBER, LANES)
+        lanes = [(half * LANES + k) // 2 for k in range(LANES)]
+        return self.builder.shuffle_vector(vector, vector.type(ir.Undefined), kind(lanes))
+
+    def transposed(self, vectors: list[Any]) -> list[Any]:
+        """Return the columns of as many vectors as they have lanes."""
+        numbers = ir.VectorType(NUMBER, LANES)
+        # The machine interleaves within halves of a vector: by one lane, by two, and then the halves.
+        for apart, kept in (
+            (1, [0, 8, 1, 9, 4, 12, 5, 13]),
+            (2, [0, 1, 8, 9, 4, 5, 12, 13]),
+            (4, [0, 1, 2, 3, 8, 9, 10, 11]),
+        ):
+            others = [lane + (2 if apart < 4 else 4) for lane in kept]
+            result = list(vectors)
+            for k in range(LANES):
+                if not k & apart:
+                    pair = vectors[k], vectors[k + apart]
+                    result[k] = self.builder.shuffle_vector(*pair, numbers(kept))
+                    result[k + apart] = self.builder.shuffle_vector(*pair, numbers(others))
+            vectors = result
+        return [vectors[k] for k in (0, 2, 1, 3, 4, 6, 5, 7)]
 
     def first(self, count: Any) -> Any:
         """Return a mask of the first lanes."""
@@ -155,9 +195,15 @@ class Writer:
 
     def fused(self, a: Any, b: Any, c: Any) -> Any:
         """Return ``a * b + c``, rounded once where the machine can."""
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        function = _code.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{LANES}f32")
+        kind = ir.FunctionType(a.type, [a.type] * 3)
+        function = _code.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{a.type.count}f32")
         return self.builder.call(function, [a, b, c])
+
+    def bit_counts(self, vector: Any) -> Any:
+        """Return how many bits are set in each lane of a vector of integers."""
+        kind = ir.FunctionType(vector.type, [vector.type])
+        name = f"llvm.ctpop.v{vector.type.count}i{vector.type.element.width}"
+        return self.builder.call(_code.get_or_insert_function(self.builder.module, kind, name), [vector])
 
     def cases(self, value: Any, most: int) -> Iterator[int]:
         """Yield 1 to ``most``; what is written meanwhile runs where that is the value."""
@@ -221,13 +267,18 @@ class EventList:
         """One past the last place written."""
         return self._writer.builder.load(self._total)
 
-    def append(self, bits: Any, at: Any) -> None:
-        """Append the numbers of the lanes whose bits are set in a byte; the first lane is number ``at``."""
-        builder = self._writer.builder
-        numbers = ir.VectorType(NUMBER, LANES)
+    def append(self, bits: Any, at: Any, values: Any = None) -> None:
+        """Append the numbers of the lanes whose bits are set in a byte, the first lane number ``at``.
+
+        Their ``values`` go to ``sizes``.
+        """
+        builder, writer = self._writer.builder, self._writer
         row = builder.gep(self._lanes, [INDEX(0), builder.zext(bits, INDEX)])
         lanes = builder.load(builder.bitcast(row, ir.VectorType(ir.IntType(8), LANES).as_pointer()), align=1)
-        found = builder.add(builder.zext(lanes, numbers), self._writer.spread(builder.trunc(at, NUMBER)))
+        lanes = builder.zext(lanes, NUMBERS)
+        found = builder.add(lanes, writer.spread(builder.trunc(at, NUMBER)))
         total = self.end
-        builder.store(found, builder.bitcast(self._writer.at("indices", total), numbers.as_pointer()), align=4)
+        builder.store(found, builder.bitcast(writer.at("indices", total), NUMBERS.as_pointer()), align=4)
+        if values is not None:
+            writer.store(writer.permuted(values, lanes), writer.at("sizes", total))
         builder.store(builder.add(total, builder.zext(builder.ctpop(bits), INDEX)), self._total)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from snnsim.events import Events
 from snnsim.kernels import columns as column_kernels
 from snnsim.kernels import convolve
-from snnsim.kernels.lanes import GATHER_BLOCK, LANES, SLACK
+from snnsim.kernels.lanes import SLACK
 from snnsim.layers.base import (
     Affine,
     Analog,
@@ -22,18 +22,21 @@ from snnsim.layers.base import (
     event_values,
     samples_of,
 )
-from snnsim.layers.image_products import ImageProducts, chunks
+from snnsim.layers.image_products import ImageProducts
 from snnsim.layers.tiles import whole
 from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window
 
-# From how many of its inputs active a sample's product beats its events, forwards and in the weights' gradient
-# together. Measured on one core (Zen 3, AVX2) for kernels of 3x3 and 5x5, 12 to 64 outputs, stride 2 and depthwise:
-# they break even at 0.05 (few input channels) to 0.4; at 0.1 events take half the time.
-DENSE_FROM = 0.25
+# From how many of its inputs active a sample's product beats its events. Measured on one core (Zen 4) for kernels of
+# 3x3 and 5x5, 1 to 64 input channels, 12 to 256 outputs, stride 2 and depthwise. Forwards, they break even at 0.4 to
+# 0.6; earlier where a row of taps has little to multiply, since events cost something for each row: at 0.15 for 8
+# channels and 16 outputs, at 0.06 for 3 and 32, at 0.02 for fewer.
+DENSE_FROM, LEAST_DENSE_FROM, ROW_COST = 0.5, 0.03, 150.0
+# In the weights' gradient: at 0.34 to 0.48, whatever the shape.
+GRADIENT_DENSE_FROM = 0.35
 
-# Events are gathered output by output where a row of taps sees at least so many, and the outputs of a pixel fit into
-# registers; otherwise, an output's own cost is more than theirs, and they are scattered one by one.
+# Events are gathered output by output where a row of taps sees at least so many; otherwise, an output's own cost is
+# more than theirs, and they are scattered one by one.
 GATHER_FROM = 1.0
 
 # Up to which part of the input gradient's places one product each beats the product of all (one core, Zen 3, AVX2).
@@ -57,13 +60,12 @@ class Sorted:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a forward pass leaves for the way back: the signal, and who went by the product.
+    """What a forward pass leaves for the way back: the signal.
 
-    ``weighted`` says that the signal is the activity summed over time with a weight per step.
+    ``weighted`` says that it is the activity summed over time with a weight per step.
     """
 
     signal: Signal
-    dense: NDArray[np.bool_] | None = None
     weighted: bool = False
 
 
@@ -93,12 +95,14 @@ class Conv2d(Affine):
         self.parameters["weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
         if bias:
             self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
-        self._no_bias = np.zeros(out, np.float32)
+        row = self.group_inputs * (window.kernel[1] if window.dilation[1] == 1 else 1) * whole(self.group_outputs)
+        self._dense_from = max(LEAST_DENSE_FROM, DENSE_FROM - ROW_COST / row)
+        self._no_bias, self._nothing = np.zeros(out, np.float32), np.zeros(self.pixels, np.float32)
         self._orders = WeightOrders(window, groups, shape)
         channel, y, x = np.unravel_index(np.arange(self.fan_in), window.image)
         group, within = channel // self.group_inputs, channel % self.group_inputs
-        self._place_of = ((group * window.image[1] + y) * window.image[2] + x).astype(np.int32)
-        self._along_of = (x * self.group_inputs + within).astype(np.int32)
+        place = (group * window.image[1] + y) * window.image[2] + x
+        self._image_of = (place * self.group_inputs + within).astype(np.int32)
         rank, line, self._reach = window.row_order
         column = (group * window.image[2] + x) * self.group_inputs + within
         self._key_of = (column * window.image[1] + rank[y]).astype(np.int32)
@@ -133,9 +137,9 @@ class Conv2d(Affine):
                 x, current.reshape(-1, self.size), self._products.images(self.index, micro), self._bias
             )
             return Analog(current)
-        dense = self._dense_samples(signal, micro)
+        dense = self._dense_samples(signal, micro, self._dense_from)
         ordered = None if dense.all() else self._sort(signal, micro)
-        micro.saved[self.index] = Seen(signal, dense)
+        micro.saved[self.index] = Seen(signal)
         gathered = self._gathered_samples(signal, micro)
         for first, last in _stretches(np.where(dense, 2, gathered)):
             rows = current[first:last].reshape(-1, self.size)
@@ -149,30 +153,31 @@ class Conv2d(Affine):
             add(ordered, slice(first * steps, last * steps), rows, micro)
         return Analog(current)
 
-    def _dense_samples(self, events: Events, micro: MicroBatch) -> NDArray[np.bool_]:
+    def _dense_samples(self, events: Events, micro: MicroBatch, dense_from: float) -> NDArray[np.bool_]:
         """Say for each sample whether it goes by the dense product: by its own events and the shapes alone."""
         if micro.path != "auto":
             return np.full(events.batch, micro.path == "dense")
-        return events.per_sample > DENSE_FROM * self.fan_in * micro.steps
+        return events.per_sample > dense_from * self.fan_in * micro.steps
 
     def _gathered_samples(self, events: Events, micro: MicroBatch) -> NDArray[np.bool_]:
         """Say for each sample that goes by its events whether they are gathered, by the same."""
-        fits = whole(self.group_outputs) <= GATHER_BLOCK * LANES
         seen = events.per_sample * (self.group_inputs * self.window.kernel[1])
-        return fits & (seen >= GATHER_FROM * self.fan_in * micro.steps)
+        return seen >= GATHER_FROM * self.fan_in * micro.steps
 
     def _sort(self, events: Events, micro: MicroBatch) -> Sorted:
         most = micro.size * micro.steps * self.fan_in
-        places = self.groups * self.window.image[1] * self.window.image[2]
-        starts = self.buffer(micro, "starts", (micro.size * micro.steps, places + 1), np.int32)
-        along = self.buffer(micro, "along", (most,), np.int32)
-        sizes = self.buffer(micro, "sizes", (most,))
+        _, height, width = self.window.image
+        starts = self.buffer(micro, "starts", (micro.size * micro.steps, self.groups * height * width + 1), np.int32)
+        along = self.buffer(micro, "along", (most + SLACK,), np.int32)
+        sizes = self.buffer(micro, "sizes", (most + SLACK,))
         convolve.sort_by_place(
             events.indptr,
             events.indices,
             event_values(events),
-            self._place_of,
-            self._along_of,
+            self._image_of,
+            (self.groups * height, width, self.group_inputs),
+            self.buffer(micro, "places", (self.fan_in,)),
+            self.buffer(micro, "before", (width * self.group_inputs + SLACK,), np.int32),
             starts,
             along,
             sizes,
@@ -234,7 +239,7 @@ class Conv2d(Affine):
         rows = values.shape[0] * values.shape[1]
         room: FloatArray = self.buffer(micro, "delta", (micro.size * values.shape[1] * self.size + SLACK,))
         delta = room[: rows * self.size].reshape(rows, self.groups, self.pixels, self.group_outputs)
-        convolve.to_pixels(values.reshape(rows, self.size), delta)
+        convolve.to_pixels(values.reshape(rows, self.size), self._nothing, delta)
         self._add_weight_gradient(seen, room, delta, gradients["weight"], micro)
         if not inputs:
             return None
@@ -258,17 +263,17 @@ class Conv2d(Affine):
             self._products.add_weight_gradient(seen.signal.values.reshape(-1, self.fan_in), delta, images)
             self._orders.add_to(weight, product=images.gradient)
             return
-        assert seen.dense is not None
+        dense = self._dense_samples(seen.signal, micro, GRADIENT_DENSE_FROM)
         by_run: FloatArray = self.buffer(micro, "weight gradient by run", (self._orders.by_run.size + SLACK,))
         by_run[...] = 0
         steps = micro.steps
-        for first, last in _stretches(seen.dense):
+        for first, last in _stretches(dense):
             part = slice(first * steps, last * steps)
-            if seen.dense[first]:
+            if dense[first]:
                 self._products.add_weight_gradient(seen.signal.samples(first, last), delta[part], images)
             else:
                 self._add_by_events(seen.signal.samples(first, last), room[first * steps * self.size :], by_run, micro)
-        self._orders.add_to(weight, product=images.gradient if seen.dense.any() else None, by_run=by_run)
+        self._orders.add_to(weight, product=images.gradient if dense.any() else None, by_run=by_run)
 
     def _add_by_events(self, events: Events, delta: FloatArray, by_run: FloatArray, micro: MicroBatch) -> None:
         most = micro.size * micro.steps * self.fan_in
@@ -337,7 +342,7 @@ class Conv2d(Affine):
         """Return the k-th of a few blocks of a batch, in chunks whose columns fit into a cache."""
         first, last = k * batch // GRADIENT_BLOCKS, (k + 1) * batch // GRADIENT_BLOCKS
         at_once = max(1, COLUMN_BYTES // (4 * self.groups * self.pixels * self.depth))
-        return [(first + start, first + stop) for start, stop in chunks(last - first, at_once)]
+        return [(start, min(start + at_once, last)) for start in range(first, last, at_once)]
 
     def constant_backward(
         self, x: FloatArray, delta: FloatArray, gradients: Mapping[str, FloatArray], run: Callable[..., None]

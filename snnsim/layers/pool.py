@@ -31,6 +31,7 @@ class _Pool(Layer):
         self.window = window
         self.inputs = int(np.prod(window.image))
         self._ptr, self._windows = window.windows_of
+        self._part_of = window.part_of
 
     def reached_through(self, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what each input reaches through the windows that it lies in; nothing if in none."""
@@ -41,15 +42,20 @@ class _Pool(Layer):
         """Return the windows in which any input's gradient is needed."""
         indptr = np.empty(needed.indptr.size, np.int64)
         indices = self.buffer(micro, "needed", (micro.size * micro.steps * self.size + SLACK,), np.int32)
-        flags = self.buffer(micro, "flags", (self.size,))
-        pool.merge_events(needed.indptr, needed.indices, self._ptr, self._windows, flags, indptr, indices)
+        self._merge(needed, micro, indptr, indices)
         return Events(indptr, indices[: indptr[-1]], None, needed.num_steps, needed.batch, self.out_shape)
+
+    def _merge(self, events: Events, micro: MicroBatch, indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> None:
+        fired = self.buffer(micro, "fired", (self.size + 1,))
+        pool.merge_events(
+            events.indptr, events.indices, self._part_of, self._ptr, self._windows, fired, indptr, indices
+        )
 
     def _pooled(self, micro: MicroBatch, events: Events, graded: bool) -> Pooled:
         most = micro.size * micro.steps * self.size
         indptr = np.empty(events.indptr.size, np.int64)
         indices = self.buffer(micro, "events", (most + SLACK,), np.int32)
-        return indptr, indices, self.buffer(micro, "values", (most if graded else 0,))
+        return indptr, indices, self.buffer(micro, "values", (most + SLACK if graded else 0,))
 
     def _events(self, like: Events, pooled: Pooled) -> Events:
         indptr, indices, sizes = pooled
@@ -68,7 +74,9 @@ class SumPool2d(_Pool):
     def __init__(self, index: int, name: str, window: Window, *, mean: bool) -> None:
         super().__init__(index, window)
         self.name = name
-        self._scale = np.float32(1 / (window.kernel[0] * window.kernel[1]) if mean else 1)
+        area = window.kernel[0] * window.kernel[1]
+        self._scale = np.float32(1 / area if mean else 1)
+        self._marks = self.size + 1 + SLACK if area <= pool.PARTS else 0
 
     @property
     def _geometry(self) -> tuple[tuple[int, int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -83,9 +91,18 @@ class SumPool2d(_Pool):
             pool.pool_rows(x, *self._geometry, self._scale, result.reshape(-1, self.size))
             return Analog(result)
         pooled = self._pooled(micro, signal, graded=True)
-        sums = self.buffer(micro, "sums", (self.size,))
-        values = event_values(signal)
-        pool.pool_events(signal.indptr, signal.indices, values, self._ptr, self._windows, self._scale, sums, *pooled)
+        pool.pool_events(
+            signal.indptr,
+            signal.indices,
+            event_values(signal),
+            self._part_of,
+            self._ptr,
+            self._windows,
+            self._scale,
+            self.buffer(micro, "sums", (self.size + 1,)),
+            self.buffer(micro, "marks", (self._marks,), np.int32),
+            *pooled,
+        )
         return self._events(signal, pooled)
 
     def backward(
@@ -93,10 +110,11 @@ class SumPool2d(_Pool):
     ) -> Gradient | None:
         """Spread each window's gradient over the window."""
         count, steps = gradient.values.shape[:2]
-        result = self._result(micro, "gradient", count, steps, self.inputs)
+        room: FloatArray = self.buffer(micro, "gradient", (micro.size * steps * self.inputs + SLACK,))
+        result = room[: count * steps * self.inputs]
         values = gradient.values.reshape(-1, self.size)
-        pool.pool_rows_backward(values, *self._geometry, self._scale, result.reshape(-1, self.inputs))
-        return Gradient(result, gradient.weights)
+        pool.pool_rows_backward(values, *self._geometry, self._scale, room[: result.size + SLACK])
+        return Gradient(result.reshape(count, steps, self.inputs), gradient.weights)
 
 
 class MaxPool2d(_Pool):
@@ -120,8 +138,7 @@ class MaxPool2d(_Pool):
         if isinstance(signal, Events) and signal.values is None:
             micro.saved[self.index] = signal
             pooled = self._pooled(micro, signal, graded=False)
-            fired = self.buffer(micro, "fired", (self.size,))
-            pool.merge_events(signal.indptr, signal.indices, self._ptr, self._windows, fired, *pooled[:2])
+            self._merge(signal, micro, *pooled[:2])
             return self._events(signal, pooled)
         if isinstance(signal, Events):
             x = self._result(micro, "dense", signal.batch, micro.steps, self.inputs)

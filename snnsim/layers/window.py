@@ -83,7 +83,7 @@ class Window:
                 raise InputError(f"spans {extent[axis]}, more than the padded {name} {padded}", (*at, "kernel"))
         return window
 
-    @property
+    @cached_property
     def padded(self) -> Pair:
         """Height and width of the image with its padding."""
         return self._padded(0), self._padded(1)
@@ -91,7 +91,7 @@ class Window:
     def _padded(self, axis: int) -> int:
         return self.image[axis + 1] + self.before[axis] + self.after[axis]
 
-    @property
+    @cached_property
     def out(self) -> Pair:
         """Height and width of the output."""
         return self._out(0), self._out(1)
@@ -171,6 +171,21 @@ class Window:
         ptr = np.concatenate([[0], np.cumsum(counts)])
         first = np.arange(channels)[:, None] * (out_height * out_width)
         return ptr.astype(np.int32), (first + windows).ravel().astype(np.int32)
+
+    @cached_property
+    def part_of(self) -> IndexArray:
+        """Return the one output whose window each input lies in, times 4, and which of its inputs that is, modulo 4.
+
+        [C*H*W]; for an input in no window, output C * outputs. Empty where windows overlap.
+        """
+        if self.kernel[0] > self.stride[0] or self.kernel[1] > self.stride[1]:
+            return np.zeros(0, np.int32)
+        ptr, windows = self.windows_of
+        found = np.full(ptr.size - 1, 4 * self.image[0] * self.out[0] * self.out[1], np.int32)
+        _, y, x = np.unravel_index(np.flatnonzero(ptr[:-1] < ptr[1:]), self.image)
+        number = y % self.stride[0] * self.kernel[1] + x % self.stride[1]
+        found[ptr[:-1] < ptr[1:]] = 4 * windows + number % 4
+        return found
 
 
 def _pair(value: int | Sequence[int]) -> Pair:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from images import convolutions, image_shapes
 from reference.convolution import connections, convolve, convolve_backward, geometry
 from snnsim import Events, Network
 from snnsim.kernels import convolve as kernels
+from snnsim.kernels.lanes import SLACK
 from snnsim.layers import Conv2d
 from snnsim.layers.base import Analog, Gradient, MicroBatch, Workspace
 from strategies import FloatArray, densities, exact_values, seeds, spike_trains
@@ -44,7 +46,32 @@ def by_sample(x: Any) -> FloatArray:
 @given(edges(), st.sampled_from(["events", "dense"]))
 def test_both_paths_forwards_and_back(edge: tuple[Conv2d, dict[str, Any], FloatArray, int], path: str) -> None:
     """Currents and all three gradients are exactly the reference's."""
-    conv, options, x, seed = edge
+    check_against_the_reference(*edge, path)
+
+
+@pytest.mark.parametrize("path", ["events", "dense"])
+@pytest.mark.parametrize("density", [0.01, 0.3])
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [
+        (16, {"out": 32, "kernel": 5, "bias": True}),
+        (9, {"out": 13, "kernel": 3, "padding": 1, "bias": False}),
+        (16, {"out": 72, "kernel": 5, "groups": 2, "stride": 2, "bias": True}),
+        (1, {"out": 8, "kernel": [3, 5], "dilation": [1, 2], "bias": False}),
+        (40, {"out": 40, "kernel": 3, "bias": True}),
+    ],
+    ids=str,
+)
+def test_more_than_a_vector(channels: int, options: dict[str, Any], density: float, path: str) -> None:
+    """The same where channels, outputs and pixels fill whole vectors and tiles, with a rest."""
+    shape = (channels, 12, 11)
+    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    x = spike_trains(np.random.default_rng(0), (2, 2, *shape), density, graded=channels == 9)
+    layer = {"conv2d": defaults | options}
+    check_against_the_reference(conv_of(layer, shape, 1), layer["conv2d"], x, 2, path)
+
+
+def check_against_the_reference(conv: Conv2d, options: dict[str, Any], x: FloatArray, seed: int, path: str) -> None:
     steps, batch, *shape = x.shape
     at, groups = geometry("conv2d", options, tuple(shape)), options["groups"]
     weight, images = conv.parameters["weight"].astype(np.float64), x.reshape(-1, *shape).astype(np.float64)
@@ -84,18 +111,21 @@ def test_events_are_sorted_by_place(edge: tuple[Conv2d, dict[str, Any], FloatArr
     _, options, x, _ = edge
     steps, batch, channels, height, width = x.shape
     events, groups = Events.from_dense(x), options["groups"]
-    sizes = np.full(events.indices.size, np.nan, np.float32)
+    inside, size = channels // groups, channels * height * width
+    sizes = np.full(events.indices.size + SLACK, np.nan, np.float32)
     starts = np.full((batch * steps, groups * height * width + 1), -1, np.int32)
-    order = np.full(events.indices.size, -1, np.int32)
-    channel, pixel = np.divmod(np.arange(channels * height * width), height * width)
-    place = (channel // (channels // groups) * height * width + pixel).astype(np.int32)
+    along = np.full(events.indices.size + SLACK, -1, np.int32)
+    channel, pixel = np.divmod(np.arange(size), height * width)
+    image_of = (((channel // inside) * height * width + pixel) * inside + channel % inside).astype(np.int32)
     values = np.empty(0, np.float32) if events.values is None else events.values
-    kernels.sort_by_place(events.indptr, events.indices, values, place, channel.astype(np.int32), starts, order, sizes)
+    scratch = np.full(size, np.nan, np.float32), np.full(width * inside + SLACK, -1, np.int32)
+    lines = (groups * height, width, inside)
+    kernels.sort_by_place(events.indptr, events.indices, values, image_of, lines, *scratch, starts, along, sizes)
     images = x.swapaxes(0, 1).reshape(batch * steps, groups, channels // groups, height * width)
     for r, image in enumerate(images):
         for p in range(groups * height * width):
             group, at = divmod(p, height * width)
             (expected,) = np.nonzero(image[group, :, at])
             part = slice(starts[r, p], starts[r, p + 1])
-            np.testing.assert_array_equal(order[part], expected + group * (channels // groups))
+            np.testing.assert_array_equal(along[part], at % width * inside + expected)
             np.testing.assert_array_equal(sizes[part], image[group, expected, at])

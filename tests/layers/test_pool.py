@@ -40,7 +40,20 @@ def pooled(draw: st.DrawFn) -> tuple[Any, FloatArray, int]:
 @given(pooled(), st.booleans())
 def test_pools_against_the_reference(drawn: tuple[Any, FloatArray, int], as_events: bool) -> None:
     """Events and analog values: the window's mean, sum or maximum forwards, the reference's gradient back."""
-    layer, x, seed = drawn
+    check_against_the_reference(*drawn, as_events)
+
+
+@pytest.mark.parametrize("kernel", [2, [3, 2], [2, 1], 3, 4])
+@pytest.mark.parametrize("width", [15, 16, 17, 18, 26, 33, 48])
+@pytest.mark.parametrize("graded", [False, True])
+def test_lines_of_more_than_a_vector(kernel: Any, width: int, graded: bool) -> None:
+    """The same where windows and gradients go by whole vectors, with and without a rest of the image."""
+    for height in (6, 7):
+        x = spike_trains(np.random.default_rng(width), (2, 2, 3, height, width), 0.3, graded=graded)
+        check_against_the_reference({"avg_pool2d": {"kernel": kernel}}, x, width, True)
+
+
+def check_against_the_reference(layer: Any, x: FloatArray, seed: int, as_events: bool) -> None:
     ((name, options),) = layer.items()
     shape = x.shape[2:]
     built, batch = layer_of(layer, shape), micro(x)
