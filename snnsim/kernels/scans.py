@@ -22,6 +22,9 @@ from snnsim.kernels.writer import INDEX, LANES, NOTHING, VECTOR, Writer, written
 # Vectors of a block: a neuron's step waits for its last one, so that others are to be under way meanwhile.
 _FORWARD, _BACK = 8, 4
 
+# Numbers of a line of the cache.
+_LINE = 16
+
 # Neurons of a forward block: what fired of them is one word of eight bytes, a bit each.
 FIRED_BLOCK = _FORWARD * LANES
 
@@ -34,6 +37,12 @@ def _by_blocks(writer: Writer, vectors: int, write: Callable[[Any, Sequence[Any]
         write(at, [None] * vectors)
     with builder.if_then(builder.icmp_signed("<", whole, n)):
         write(whole, writer.first_of(builder.sub(n, whole), vectors))
+
+
+def _ask_for_next(writer: Writer, pointer: Any, vectors: int) -> None:
+    """Ask for what the next block needs at this step: steps of wide layers lie too far apart to be foreseen."""
+    for k in range(vectors, 2 * vectors, _LINE // LANES):
+        writer.prefetch(writer.behind(pointer, INDEX(k * LANES)))
 
 
 def _loads(writer: Writer, name: str, at: Any, masks: Sequence[Any]) -> list[Any]:
@@ -64,6 +73,7 @@ def _fire(writer: Writer) -> None:
             drive = writer.at("drive", builder.mul(t, given["drive_step"]), at)
             to = writer.at("u", builder.mul(t, given["u_step"]), at)
             bits = writer.at("fired", builder.mul(t, given["fired_step"]), first_byte)
+            _ask_for_next(writer, drive, len(masks))
             for k, mask in enumerate(masks):
                 u = builder.fadd(builder.fmul(beta[k], builder.load(rest[k])), writer.load(drive, k, mask))
                 u = builder.fsub(u, builder.load(pending[k]))
@@ -171,6 +181,8 @@ def _carry_back(writer: Writer) -> None:
             above = writer.at("above", builder.mul(t, given["above_step"]), at)
             out = writer.at("out", builder.mul(t, given["out_step"]), at)
             row = writer.at("u", builder.mul(t, given["n"]), at)
+            for pointer in (row, above):
+                _ask_for_next(writer, pointer, len(masks))
             u = [writer.load(row, k, mask) for k, mask in enumerate(masks)]
             for k, (h, mask) in enumerate(zip(_derivatives(writer, u, threshold), masks, strict=True)):
                 g = builder.fadd(builder.fmul(writer.load(above, k, mask), weight), more[k])

@@ -114,6 +114,12 @@ class Writer:
             masked = self._called("store", ir.VoidType(), [VECTOR, VECTOR.as_pointer(), NUMBER, mask.type])
             self.builder.call(masked, [vector, pointer, NUMBER(4), mask])
 
+    def prefetch(self, pointer: Any) -> None:
+        """Ask for a line to be brought into the L2 cache, for reading."""
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, NUMBER, NUMBER, NUMBER])
+        function = _code.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [pointer, NUMBER(0), NUMBER(2), NUMBER(1)])
+
     def _called(self, what: str, result: Any, arguments: list[Any]) -> Any:
         kind = ir.FunctionType(result, arguments)
         return _code.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{what}.v{LANES}f32.p0")
