@@ -21,7 +21,7 @@ from snnsim.layers.base import Layer
 PHASES = {
     "forward": ("forward", "summed_forward", "constant_forward", "activity", "add_activity"),
     "backward": ("backward", "constant_backward", "active", "needed_through"),
-    "count": ("count", "fan_out", "recurrent_fan_out"),
+    "count": ("tally", "count", "fan_out", "recurrent_fan_out"),
     "prepare": ("prepare",),
 }
 PRODUCTS = ("dot", "matmul")

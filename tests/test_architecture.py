@@ -34,7 +34,7 @@ LEVELS: list[set[str]] = [
     {"accounting", "surrogates", "losses", "model_file"},
     {"distillation"},
     {"layers"},
-    {"augment", "encoders", "passes", "regularizers", "results", "segments"},
+    {"augment", "counting", "encoders", "passes", "regularizers", "results", "segments"},
     {"features"},
     {"engine"},
     {"network"},

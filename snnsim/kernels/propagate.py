@@ -167,20 +167,32 @@ def scatter_dense(indptr: CountArray, indices: IndexArray, values: FloatArray, d
 
 @kernel
 def count_delivered(
-    indptr: CountArray, indices: IndexArray, fan_out: CountArray, steps: int, counts: CountArray
+    indptr: CountArray, indices: IndexArray, fan_out: CountArray, steps: int, delivered: int, counts: CountArray
 ) -> None:
-    """Add up, event by event, the synapses that each sample's events reach.
+    """Add up, event by event, the synapses that each sample's events of the first ``delivered`` steps reach.
 
-    ``fan_out`` [F, 2]: two kinds of synapses per input; ``counts`` [M, 2], overwritten.
+    ``fan_out`` [F]: synapses per input; ``counts`` [M], overwritten.
     """
-    for b in range(counts.shape[0]):
-        first = second = 0
-        for j in range(indptr[b * steps], indptr[(b + 1) * steps]):
-            reached = fan_out[np.uint64(indices[j])]
-            first += reached[0]
-            second += reached[1]
-        counts[b, 0] = first
-        counts[b, 1] = second
+    for b in range(counts.size):
+        total = 0
+        for j in range(indptr[b * steps], indptr[b * steps + delivered]):
+            total += fan_out[np.uint64(indices[j])]
+        counts[b] = total
+
+
+@kernel
+def count_reached(values: FloatArray, fan_out: CountArray, counts: CountArray) -> None:
+    """Add up, value by value, the synapses that each sample's values other than zero reach.
+
+    ``values`` [M, S, F], ``fan_out`` [F]: synapses per input; ``counts`` [M], overwritten.
+    """
+    for b in range(counts.size):
+        total = 0
+        for s in range(values.shape[1]):
+            row = values[b, s]
+            for i in range(row.size):
+                total += fan_out[i] if row[i] != np.float32(0) else 0
+        counts[b] = total
 
 
 @kernel

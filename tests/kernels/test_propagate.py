@@ -128,12 +128,24 @@ def test_scatter_dense(edge: Edge) -> None:
 
 @given(edges())
 def test_count_delivered(edge: Edge) -> None:
-    """Every event counts its input's synapses, of each kind, for its sample."""
-    fan_out = edge.rng.integers(0, 2**40, (edge.rows.shape[1], 2))
-    counts = np.full((edge.events.batch, 2), -1)
-    propagate.count_delivered(edge.events.indptr, edge.events.indices, fan_out, edge.events.num_steps, counts)
-    present = (edge.rows != 0).reshape(edge.events.batch, edge.events.num_steps, -1).sum(axis=1)
-    assert np.array_equal(counts, present @ fan_out)
+    """Every event of the first steps counts its input's synapses for its sample."""
+    steps, inputs = edge.events.num_steps, edge.rows.shape[1]
+    fan_out = edge.rng.integers(0, 2**40, (inputs,))
+    for delivered in range(steps + 1):
+        counts = np.full(edge.events.batch, -1)
+        propagate.count_delivered(edge.events.indptr, edge.events.indices, fan_out, steps, delivered, counts)
+        present = (edge.rows != 0).reshape(edge.events.batch, steps, inputs)[:, :delivered].sum(axis=1)
+        assert np.array_equal(counts, present @ fan_out)
+
+
+@given(edges())
+def test_count_reached(edge: Edge) -> None:
+    """Every value other than zero counts its input's synapses for its sample."""
+    fan_out = edge.rng.integers(0, 2**40, (edge.rows.shape[1],))
+    values = edge.rows.reshape(edge.events.batch, edge.events.num_steps, -1)
+    counts = np.full(edge.events.batch, -1)
+    propagate.count_reached(values, fan_out, counts)
+    assert np.array_equal(counts, (values != 0).sum(axis=1) @ fan_out)
 
 
 @pytest.mark.parametrize("events", [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 25])
