@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from snnsim.accounting import Counter, InputCounts, LayerCounts, RunCounts, StepCounts, Tally
 from snnsim.layers import Affine, FiringNeurons, Layer
-from snnsim.layers.base import Analog, Counted, FanOut, MicroBatch, Signal, constant, nonzero_values
+from snnsim.layers.base import Counted, FanOut, MicroBatch, Signal, constant
 from snnsim.passes import Plan
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Tallies:
     """What was counted of some samples: events from outside, int64 [M], and the tallies of the layers."""
 
@@ -56,8 +56,8 @@ class Counting:
 
     def tally(self, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch) -> Tallies:
         """Count a micro-batch's forward pass; ``run`` is what `passes.run_layers` returned."""
-        layers = [layer.tally(*signals, micro) for layer, signals in _signals(self._plan, network_input, run, micro)]
-        events = nonzero_values(network_input)
+        layers = [layer.tally(*signals, micro) for layer, signals in _signals(self._plan, network_input, run)]
+        events = network_input.per_sample
         return Tallies(events * micro.steps if constant(network_input) else events, layers)
 
     def total(self, parts: Sequence[Tallies]) -> RunCounts:
@@ -74,18 +74,19 @@ class Counting:
 
 def count_steps(plan: Plan, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch) -> list[StepCounts]:
     """Count a micro-batch's forward pass step by step, layer by layer; see `Counting.tally`."""
-    return [layer.count_steps(*signals, micro) for layer, signals in _signals(plan, network_input, run, micro)]
+    return [layer.count_steps(*signals, micro) for layer, signals in _signals(plan, network_input, run)]
 
 
 def _signals(
-    plan: Plan, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch
+    plan: Plan, network_input: Signal, run: Mapping[int, Signal]
 ) -> Iterator[tuple[Layer, tuple[Signal, Signal]]]:
-    """Give every layer with what went in and what came out; what no layer looks at has some shape only."""
-    inputs = {0: network_input, **run}
-    after: Signal = Analog(np.empty((micro.samples, 1, plan.layers[-1].size), np.float32))
+    """Give every layer with what went in and what came out.
+
+    Layers below those that ran step by step got the network's input; of those above nobody looks at it.
+    """
+    signals = {0: network_input, **run}
     for layer in plan.layers:
-        signal = inputs.get(layer.index, network_input if layer.index <= plan.begin else after)
-        yield layer, (signal, inputs.get(layer.index + 1, after))
+        yield layer, (signals.get(layer.index, network_input), signals.get(layer.index + 1, network_input))
 
 
 def fan_outs(layers: Sequence[Layer]) -> dict[int, NDArray[np.int64]]:

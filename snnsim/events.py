@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class Events:
         """Number of neurons of the layer that fires."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def per_sample(self) -> NDArray[np.int64]:
         """Number of events of each sample, int64 [B]."""
         return self.in_first(self.num_steps)

@@ -174,9 +174,11 @@ def count_delivered(
     ``fan_out`` [F]: synapses per input; ``counts`` [M], overwritten.
     """
     for b in range(counts.size):
+        # A part of its own and unsigned indices need no check for wrap-around: a third of the time.
+        part = indices[indptr[b * steps] : indptr[b * steps + delivered]]
         total = 0
-        for j in range(indptr[b * steps], indptr[b * steps + delivered]):
-            total += fan_out[np.uint64(indices[j])]
+        for j in range(part.size):
+            total += fan_out[np.uint64(part[j])]
         counts[b] = total
 
 
@@ -191,7 +193,8 @@ def count_reached(values: FloatArray, fan_out: CountArray, counts: CountArray) -
         for s in range(values.shape[1]):
             row = values[b, s]
             for i in range(row.size):
-                total += fan_out[i] if row[i] != np.float32(0) else 0
+                reached = fan_out[i]  # read whatever the value is: no branch
+                total += reached if row[i] != np.float32(0) else 0
         counts[b] = total
 
 

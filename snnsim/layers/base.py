@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,13 @@ class Analog:
     """Analog values ``[M, S, N]``: S is T, or 1 where they are the same at every step."""
 
     values: FloatArray
+
+    @cached_property
+    def per_sample(self) -> NDArray[np.int64]:
+        """Number of values of each sample that are not zero, int64 [M]; of constant ones, at one step."""
+        counts = np.empty(self.values.shape[0], np.int64)
+        propagate.count_nonzero(np.ascontiguousarray(self.values.reshape(counts.size, -1)), counts)
+        return counts
 
 
 Signal = Events | Analog
@@ -321,7 +329,7 @@ class Affine(Layer):
             counts.macs = effective
         if kind == "analog" and run.constant:
             counts.macs_once = effective // run.steps
-        counts.macs_dense = run.steps * int(fan_out.structural.sum())
+        counts.macs_dense = run.steps * fan_out.synapses
         if "bias" in self.parameters:
             counts.bias_adds = run.steps * self.size
         return counts
@@ -350,11 +358,18 @@ class FanOut:
     ----------
     synapses : int64 [F, 2]
         Per input the existing synapses and those of nonzero weight: ``structural`` and ``effective`` [F].
+
+    Attributes
+    ----------
+    synapses : int
+        All existing ones.
     """
 
     def __init__(self, synapses: NDArray[np.int64]) -> None:
-        self.structural, self.effective = np.ascontiguousarray(synapses.T)
-        if (synapses == synapses[0]).all():
+        by_kind = np.ascontiguousarray(synapses.T)
+        self.structural, self.effective = by_kind
+        self.synapses = int(self.structural.sum())
+        if (by_kind == by_kind[:, :1]).all():
             self._added_up: list[Counter] = []
         elif np.array_equal(self.structural, self.effective):
             self._added_up = [self.effective]
@@ -363,10 +378,10 @@ class FanOut:
 
     def tally(self, signal: Signal) -> Counter:
         """Count what `reached` has to know of events, or of values that are not zero; int64, samples last."""
+        if not self._added_up:
+            return signal.per_sample[None]
         if isinstance(signal, Events):
             return self.tally_first(signal, signal.num_steps)
-        if not self._added_up:
-            return nonzero_values(signal)[None]
         values = np.ascontiguousarray(signal.values.reshape(samples_of(signal), -1, self.effective.size))
         tally = np.empty((len(self._added_up), values.shape[0]), np.int64)
         for synapses, row in zip(self._added_up, tally, strict=True):
@@ -389,7 +404,7 @@ class FanOut:
         return tally[0], tally[-1]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Counted:
     """What a layer's counters are made of beside its tallies.
 
@@ -403,20 +418,12 @@ class Counted:
     constant: bool
 
 
-def nonzero_values(signal: Signal) -> NDArray[np.int64]:
-    """Return how many events a signal has, or values that are not zero, by sample; of constant ones, at one step."""
-    if isinstance(signal, Events):
-        return signal.per_sample
-    counts = np.empty(samples_of(signal), np.int64)
-    propagate.count_nonzero(np.ascontiguousarray(signal.values.reshape(counts.size, -1)), counts)
-    return counts
-
-
 def synapses(rows: FloatArray) -> NDArray[np.int64]:
     """Return per row of weights [F, N] how many synapses it has, and how many of nonzero weight, int64 [F, 2]."""
-    effective = np.empty(rows.shape[0], np.int64)
-    propagate.count_nonzero(rows, effective)
-    return np.stack([np.full_like(effective, rows.shape[1]), effective], axis=1)
+    both = np.empty((2, rows.shape[0]), np.int64)
+    both[0] = rows.shape[1]
+    propagate.count_nonzero(rows, both[1])
+    return both.T
 
 
 def samples_of(signal: Signal) -> int:

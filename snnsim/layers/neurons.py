@@ -24,7 +24,6 @@ from snnsim.layers.base import (
     Shape,
     Signal,
     event_values,
-    nonzero_values,
     synapses,
 )
 from snnsim.layers.packing import add_weight_gradient
@@ -294,7 +293,7 @@ class FiringNeurons(Layer):
         begun = micro.begun.get(self.index)
         if begun is not None:
             fired = Analog(begun[:, codes.FIRED : codes.FIRED + 1])
-            delivered, reached = delivered + nonzero_values(fired), reached + fan_out.tally(fired)
+            delivered, reached = delivered + fired.per_sample, reached + fan_out.tally(fired)
         return {"spikes": spikes, "delivered": delivered, "reached": reached}
 
     def count(self, tally: Tally, run: Counted) -> LayerCounts:
