@@ -210,6 +210,15 @@ def count_nonzero(weight: FloatArray, counts: CountArray) -> None:
 
 
 @kernel
+def all_same(counts: CountArray) -> bool:
+    """Say whether all numbers are the same."""
+    for i in range(1, counts.size):
+        if counts[i] != counts[0]:
+            return False
+    return True
+
+
+@kernel
 def count_events(indptr: CountArray, indices: IndexArray, steps: int, counts: CountArray) -> None:
     """Add up how often each neuron fires: ``counts`` [M, N] is added to."""
     for b in range(counts.shape[0]):

@@ -329,7 +329,7 @@ class Affine(Layer):
             counts.macs = effective
         if kind == "analog" and run.constant:
             counts.macs_once = effective // run.steps
-        counts.macs_dense = run.steps * fan_out.synapses
+        counts.macs_dense = run.steps * fan_out.total
         if "bias" in self.parameters:
             counts.bias_adds = run.steps * self.size
         return counts
@@ -358,50 +358,54 @@ class FanOut:
     ----------
     synapses : int64 [F, 2]
         Per input the existing synapses and those of nonzero weight: ``structural`` and ``effective`` [F].
-
-    Attributes
-    ----------
-    synapses : int
-        All existing ones.
     """
 
     def __init__(self, synapses: NDArray[np.int64]) -> None:
         by_kind = np.ascontiguousarray(synapses.T)
         self.structural, self.effective = by_kind
-        self.synapses = int(self.structural.sum())
-        if (by_kind == by_kind[:, :1]).all():
-            self._added_up: list[Counter] = []
-        elif np.array_equal(self.structural, self.effective):
-            self._added_up = [self.effective]
-        else:
-            self._added_up = [self.structural, self.effective]
+        self._same = [propagate.all_same(kind) for kind in by_kind]
+        self._added_up = [kind for kind, same in zip(by_kind, self._same, strict=True) if not same]
+        if len(self._added_up) == 2 and np.array_equal(*by_kind):
+            self._added_up.pop()  # no zero among the weights
 
     def tally(self, signal: Signal) -> Counter:
-        """Count what `reached` has to know of events, or of values that are not zero; int64, samples last."""
-        if not self._added_up:
-            return signal.per_sample[None]
+        """Count events, or values that are not zero, and what `reached` has to know beside: int64 [1 or more, M]."""
         if isinstance(signal, Events):
             return self.tally_first(signal, signal.num_steps)
+        if not self._added_up:
+            return signal.per_sample[None]
+        tally = self._begun(signal.per_sample)
         values = np.ascontiguousarray(signal.values.reshape(samples_of(signal), -1, self.effective.size))
-        tally = np.empty((len(self._added_up), values.shape[0]), np.int64)
-        for synapses, row in zip(self._added_up, tally, strict=True):
+        for synapses, row in zip(self._added_up, tally[1:], strict=True):
             propagate.count_reached(values, synapses, row)
         return tally
 
     def tally_first(self, events: Events, steps: int) -> Counter:
         """Count the same of the events of the first steps."""
+        count = events.per_sample if steps == events.num_steps else events.in_first(steps)
         if not self._added_up:
-            return events.in_first(steps)[None]
-        tally = np.empty((len(self._added_up), events.batch), np.int64)
-        for synapses, row in zip(self._added_up, tally, strict=True):
+            return count[None]
+        tally = self._begun(count)
+        for synapses, row in zip(self._added_up, tally[1:], strict=True):
             propagate.count_delivered(events.indptr, events.indices, synapses, events.num_steps, steps, row)
+        return tally
+
+    def _begun(self, count: Counter) -> Counter:
+        """Return a tally with the number of events, and room for what else is added up."""
+        tally = np.empty((1 + len(self._added_up), count.size), np.int64)
+        tally[0] = count
         return tally
 
     def reached(self, tally: Counter) -> tuple[Counter, Counter]:
         """Return the existing synapses that were reached, and those of nonzero weight, int64 [B] each."""
-        if not self._added_up:
-            return tally[0] * self.structural[0], tally[0] * self.effective[0]
-        return tally[0], tally[-1]
+        structural = tally[0] * self.structural[0] if self._same[0] else tally[1]
+        effective = tally[0] * self.effective[0] if self._same[1] else tally[-1]
+        return structural, effective
+
+    @property
+    def total(self) -> int:
+        """All existing synapses."""
+        return int(self.structural[0]) * self.structural.size if self._same[0] else int(self.structural.sum())
 
 
 @dataclass(eq=False)

@@ -282,19 +282,18 @@ class FiringNeurons(Layer):
             np.clip(self.parameters[key], low, high, out=self.parameters[key])
 
     def tally(self, signal: Signal, output: Signal, micro: MicroBatch) -> Tally:
-        """Count spikes, those that recurrent weights deliver, and what they reach."""
+        """Count spikes, and those that recurrent weights deliver."""
         assert isinstance(output, Events)
         spikes = output.per_sample
         if not self.firing.recurrent:
             return {"spikes": spikes}
         # One step later: all but those of the last step, and those of the step before the first.
         fan_out, early = micro.fan_out[self.index], micro.steps - 1
-        delivered, reached = output.in_first(early), fan_out.tally_first(output, early)
+        delivered = fan_out.tally_first(output, early)
         begun = micro.begun.get(self.index)
         if begun is not None:
-            fired = Analog(begun[:, codes.FIRED : codes.FIRED + 1])
-            delivered, reached = delivered + fired.per_sample, reached + fan_out.tally(fired)
-        return {"spikes": spikes, "delivered": delivered, "reached": reached}
+            delivered = delivered + fan_out.tally(Analog(begun[:, codes.FIRED : codes.FIRED + 1]))
+        return {"spikes": spikes, "delivered": delivered}
 
     def count(self, tally: Tally, run: Counted) -> LayerCounts:
         """Count spikes, updates, resets, and what recurrent weights deliver."""
@@ -305,10 +304,10 @@ class FiringNeurons(Layer):
         if self.firing.reset != "none":
             counts.resets = spikes
         if self.firing.recurrent:
-            counts.synops_recurrent, effective = run.fan_out[self.index].reached(tally["reached"])
+            counts.synops_recurrent, effective = run.fan_out[self.index].reached(tally["delivered"])
             counts.synops_recurrent_effective = effective
             counts.acs = effective
-            counts.undelivered = spikes - tally["delivered"]
+            counts.undelivered = spikes - tally["delivered"][0]
             counts.macs_dense = run.steps * self.size**2
         return counts
 
