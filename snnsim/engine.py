@@ -68,7 +68,7 @@ class Engine:
         plan = self._plan(self.layers, batch)
         size = micro_batch_size(plan.width, segments.resident(batch.steps), back=False)
         with_steps, by_step = with_steps or "membrane" in record, "step_counts" in record
-        counting = Counting(plan, constant=isinstance(batch, ConstantInput))
+        counting = Counting(plan, batch)
 
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> MicroRun:
             micro.path, micro.fan_out, micro.trace = path, counting.fan_out, "membrane" in record

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.accounting import StepCounts
-from snnsim.counting import Counting, Tallies, count_steps
+from snnsim.counting import Counting, Tallies, count_steps, over_time
 from snnsim.events import Events
 from snnsim.kernels import codes
 from snnsim.layers.base import Affine, FloatArray, Layer, MicroBatch, Signal, constant
@@ -138,7 +138,7 @@ class SegmentedRun(_Segmented):
         self._parts: list[Tallies] = []
         self._step_parts: list[list[StepCounts]] | None = [] if by_step else None
         self.logits, self.step_logits = self._forward(with_steps=with_steps)
-        self.tallies = Tallies.over_time(self._parts)
+        self.tallies = over_time(self._parts)
         self.step_counts: list[StepCounts] | None = None
         if self._step_parts is not None:
             self.step_counts = [StepCounts.join(parts, axis=0) for parts in zip(*self._step_parts, strict=True)]

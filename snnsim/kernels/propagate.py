@@ -212,10 +212,10 @@ def count_nonzero(weight: FloatArray, counts: CountArray) -> None:
 @kernel
 def all_same(counts: CountArray) -> bool:
     """Say whether all numbers are the same."""
-    for i in range(1, counts.size):
-        if counts[i] != counts[0]:
-            return False
-    return True
+    others = 0
+    for i in range(counts.size):
+        others += counts[i] != counts[0]
+    return others == 0
 
 
 @kernel

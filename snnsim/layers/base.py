@@ -327,7 +327,7 @@ class Affine(Layer):
             counts.acs = effective
         else:
             counts.macs = effective
-        if kind == "analog" and run.constant:
+        if kind == "analog" and (run.constant or run.steps == 1):
             counts.macs_once = effective // run.steps
         counts.macs_dense = run.steps * fan_out.total
         if "bias" in self.parameters:
@@ -412,8 +412,8 @@ class FanOut:
 class Counted:
     """What a layer's counters are made of beside its tallies.
 
-    Samples and steps of the batch, the fan-out of layers, and whether what goes into the layer, where it is analog, is
-    the same at every step.
+    Samples and steps of the batch, the fan-out of layers, and whether what goes into the layer is constant, as the
+    network's input is.
     """
 
     batch: int
