@@ -210,12 +210,14 @@ def count_nonzero(weight: FloatArray, counts: CountArray) -> None:
 
 
 @kernel
-def all_same(counts: CountArray) -> bool:
-    """Say whether all numbers are the same."""
-    others = 0
-    for i in range(counts.size):
-        others += counts[i] != counts[0]
-    return others == 0
+def alike(first: CountArray, second: CountArray) -> tuple[bool, bool, bool]:
+    """Say whether all numbers of the first are the same, all of the second, and the first those of the second."""
+    of_first = of_second = between = 0
+    for i in range(first.size):
+        of_first += first[i] != first[0]
+        of_second += second[i] != second[0]
+        between += first[i] != second[i]
+    return of_first == 0, of_second == 0, between == 0
 
 
 @kernel

@@ -361,12 +361,13 @@ class FanOut:
     """
 
     def __init__(self, synapses: NDArray[np.int64]) -> None:
-        by_kind = np.ascontiguousarray(synapses.T)
-        self.structural, self.effective = by_kind
-        self._same = [propagate.all_same(kind) for kind in by_kind]
-        self._added_up = [kind for kind, same in zip(by_kind, self._same, strict=True) if not same]
-        if len(self._added_up) == 2 and np.array_equal(*by_kind):
-            self._added_up.pop()  # no zero among the weights
+        self.structural, self.effective = np.ascontiguousarray(synapses.T)
+        *self._same, equal = propagate.alike(self.structural, self.effective)
+        self._added_up: list[Counter] = []
+        if not self._same[0]:
+            self._added_up.append(self.structural)
+        if not self._same[1] and not equal:  # they are equal where no weight is zero
+            self._added_up.append(self.effective)
 
     def tally(self, signal: Signal) -> Counter:
         """Count events, or values that are not zero, and what `reached` has to know beside: int64 [1 or more, M]."""

@@ -158,3 +158,11 @@ def test_unrolled_loops_miss_no_event(events: int, targets: int) -> None:
     current = rubbish(1, targets)
     propagate.gather_graded(np.array([0, events]), indices, np.ones(events, np.float32), weight, nil, current)
     assert np.array_equal(current, total)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=9))
+def test_alike(pairs: list[tuple[int, int]]) -> None:
+    """What sets say of the same numbers."""
+    first, second = np.array(pairs).T.copy()
+    expected = len(set(first.tolist())) == 1, len(set(second.tolist())) == 1, first.tolist() == second.tolist()
+    assert propagate.alike(first, second) == expected
