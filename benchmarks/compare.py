@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -118,12 +118,13 @@ def compare(
                         continue
                     began = time.monotonic()
                     try:
-                        measured = measure(name, row, settings, Path(folder))
-                        runs.setdefault((name, row), []).append(measured)
+                        earlier = runs.setdefault((name, row), [])
+                        measured = measure(name, row, settings, Path(folder), earlier)
+                        earlier.append(measured)
                         outcome = f"{measured['train_sps']:,.0f} and {measured['infer_sps']:,.0f} samples/s"
                     except MeasurementError as error:
                         outcome = f"failed: {error}"
-                        if earlier := runs.get((name, row)):
+                        if earlier:
                             earlier[-1]["notes"].append(f"the next repeat {outcome}")
                         else:
                             cells[name][row] = {"failed": str(error)}
@@ -144,21 +145,29 @@ def judged(cells: Cells, runs: dict[tuple[str, str], list[dict[str, Any]]], rows
     return ordered
 
 
-def measure(name: str, row: str, settings: Settings, folder: Path) -> dict[str, Any]:
-    """Start a row's process twice: with an empty cache of compiled code for its first step, then for all else.
+def measure(
+    name: str, row: str, settings: Settings, folder: Path, earlier: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Start a row's process with an empty cache of compiled code for its first step, unless an ``earlier`` repeat did.
+
+    And another one, which finds that cache, for all else.
 
     Raises
     ------
     MeasurementError
         One of them fails, or takes too long.
     """
-    with tempfile.TemporaryDirectory(prefix="cache-", dir=folder) as cache:
-        arguments = ["--workload", name, "--row", row, "--seed", str(settings.seed)]
-        arguments += ["--batches", str(folder / f"{name}.npz")]
-        arguments += ["--steps", str(settings.steps), "--seconds", str(settings.seconds)]
-        cold = run_worker([*arguments, "--first-step"], Path(cache), settings.limit)
-        measured = run_worker(arguments, Path(cache), settings.limit)
-    measured["first_step_cold_s"] = cold["first_step_s"]
+    cache = folder / f"cache-{name}-{row}"
+    cache.mkdir(exist_ok=True)
+    arguments = ["--workload", name, "--row", row, "--seed", str(settings.seed)]
+    arguments += ["--batches", str(folder / f"{name}.npz")]
+    arguments += ["--steps", str(settings.steps), "--seconds", str(settings.seconds)]
+    if earlier:
+        cold = earlier[0]["first_step_cold_s"]
+    else:
+        cold = run_worker([*arguments, "--first-step"], cache, settings.limit)["first_step_s"]
+    measured = run_worker(arguments, cache, settings.limit)
+    measured["first_step_cold_s"] = cold
     measured["first_step_warm_s"] = measured.pop("first_step_s")
     measured["loss_40"] = measured.pop("loss")
     return measured

@@ -64,7 +64,6 @@ class Subject:
             peer.train_step(self.batches[k % len(self.batches)])
         self.workload, self.network = workload, peer.network
         self._loss, self._penalties = make_loss(LossChoice.of("cross_entropy")), Penalties()
-        self._optimizer = make_optimizer(OptimizerChoice.of("adam"), self.network.parameters)
 
     @property
     def plan(self) -> Plan:
@@ -79,10 +78,11 @@ class Subject:
     def passes(self, kind: str, threads: int) -> Callable[[], None]:
         """Return what trains on, or runs, one batch after another; weights stay as they are."""
         turns = itertools.cycle(self.batches)
+        optimizer = make_optimizer(OptimizerChoice.of("adam"), self.network.parameters, threads)
 
         def training() -> None:
             step = self.network.train_step(*next(turns), self._loss, self._penalties, threads=threads)
-            self._optimizer.step(step.gradients, 0.0)
+            optimizer.step(step.gradients, 0.0)
 
         def inference() -> None:
             self.network.evaluate_batch(next(turns)[0], threads=threads)

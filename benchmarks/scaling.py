@@ -71,7 +71,7 @@ def measure(setting: Setting, machine: Rates, seconds: float) -> dict[str, Any]:
     network, batch = build(setting), drawn(setting)
     labels = np.arange(setting.batch) % CLASSES
     loss, penalties = make_loss(LossChoice.of("cross_entropy")), Penalties()
-    optimizer = make_optimizer(OptimizerChoice.of("adam"), network.parameters)
+    optimizer = make_optimizer(OptimizerChoice.of("adam"), network.parameters, setting.threads)
 
     def training() -> None:
         step = network.train_step(batch, labels, loss, penalties, threads=setting.threads)

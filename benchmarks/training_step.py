@@ -118,7 +118,7 @@ def measure(name: str, threads: int, repeats: int) -> dict[str, object]:
         network.parameters[parameter][...] *= gain
     batch, labels = workload.batch()
     loss, penalties = make_loss(LossChoice.of("cross_entropy")), Penalties()
-    optimizer = make_optimizer(OptimizerChoice.of("adam"), network.parameters)
+    optimizer = make_optimizer(OptimizerChoice.of("adam"), network.parameters, threads)
     counts = network.evaluate_batch(batch, threads=threads).counts
     rates = [
         round(float(counts[layer.index].spikes.mean()) / (batch.steps * layer.size), 3)

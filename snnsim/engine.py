@@ -1,7 +1,7 @@
 """Batches on the workers: micro-batches depth first, each through the whole forward and backward pass."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,8 @@ from snnsim.accounting import RunCounts, StepCounts
 from snnsim.counting import Counting, Tallies, count_steps
 from snnsim.encoders import BatchInput, ConstantInput
 from snnsim.events import Events
-from snnsim.execution import SLOTS, micro_batch_size, micro_batches, share, single_threaded_blas
+from snnsim.execution import micro_batch_size, micro_batches, share, single_threaded_blas
+from snnsim.gradient_sums import GradientSums, Share
 from snnsim.layers import LeakyIntegrators, Relu
 from snnsim.layers.base import (
     Affine,
@@ -37,6 +38,7 @@ from snnsim.results import BatchStep, MicroRun
 from snnsim.segments import SegmentedPass, SegmentedRun
 from snnsim.spec import Segments
 
+Result = TypeVar("Result")
 Pass = WholePass | SegmentedPass
 WHOLE = Segments()
 
@@ -46,7 +48,7 @@ class Engine:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = layers
-        self._gradients = [Workspace() for _ in range(SLOTS)]
+        self._sums = GradientSums(layers)
         self._idle: list[Workspace] = []
 
     def run(
@@ -86,7 +88,7 @@ class Engine:
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
-            parts = self._in_order(batch, threads, lambda micro, a, b: task(micro, a, b, stem), size)
+            parts = self._each(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), size)
         return parts, counting.total([part.tallies for part in parts])
 
     def _keep(
@@ -135,8 +137,7 @@ class Engine:
         cut = length if segments.truncate and length < batch.steps else None
         plan = self._plan(self.layers, batch, per_step=loss.per_step, cut=cut)
         size = micro_batch_size(plan.width, segments.resident(batch.steps), back=True)
-        used = min(SLOTS, len(micro_batches(batch.batch, size)))
-        slots = [self._gradient_buffers(k, plan) for k in range(used)]
+        shares = self._sums.shares(len(micro_batches(batch.batch, size)), plan.stem)
         terms = np.empty(batch.batch)
         classifies = targets.ndim == 1
         correct = np.zeros(batch.batch, bool)
@@ -145,7 +146,7 @@ class Engine:
         reached = {layer.index: spike_fan_out(self.layers, layer) for layer in penalised}
 
         def task(
-            micro: MicroBatch, start: int, stop: int, slot: int, stem: FloatArray | None, deltas: FloatArray
+            micro: MicroBatch, start: int, stop: int, share: Share, stem: FloatArray | None, deltas: FloatArray
         ) -> None:
             micro.path, micro.reached = path, reached
             micro.dropout_keys = batch.keys.slice(start, stop) if batch.keys else None
@@ -162,16 +163,27 @@ class Engine:
             if classifies:
                 correct[part] = loss.answers(result.logits, result.step_logits) == targets[part]
             spikes[part] = result.spikes
-            delta = result.backward(*gradients, slots[slot])
+            delta = result.backward(*gradients, share)
             if delta is not None:
                 deltas[part] = delta
+
+        def one(micro: MicroBatch, start: int, stop: int, k: int) -> None:
+            try:
+                task(micro, start, stop, shares[k], stem, deltas)
+            finally:
+                shares[k].end()
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
             deltas = np.empty((0 if stem is None else batch.batch, 0 if stem is None else stem.shape[1]), np.float32)
-            self._in_slots(batch, threads, lambda micro, a, b, slot: task(micro, a, b, slot, stem, deltas), size)
-            self._reduce(plan, batch, slots, deltas, threads)
-            named = {f"{k.index}.{name}": slots[0][k.index][name] for k in self.layers for name in k.parameters}
+            self._each(batch, threads, one, size)
+            totals = self._sums.total(len(shares), plan.stem, _sharing(threads))
+            if plan.stem is not None:
+                assert isinstance(batch, ConstantInput)
+                layer = self.layers[plan.stem]
+                assert isinstance(layer, Affine)
+                layer.constant_backward(batch.x, deltas, totals[plan.stem], _sharing(threads))
+            named = {f"{index}.{name}": array for index, of in totals.items() for name, array in of.items()}
             for penalty in penalties.on_spikes:
                 named |= penalty.gradients(_sharing(threads))
         right = int(correct.sum()) if classifies else None
@@ -238,7 +250,7 @@ class Engine:
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
-            self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), size)
+            self._each(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), size)
         return means
 
     def _plan(
@@ -258,83 +270,31 @@ class Engine:
         assert isinstance(layer, Affine)
         return layer.constant_forward(batch.x, _sharing(threads))
 
-    def _in_slots(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Any], size: int
-    ) -> list[list[Any]]:
-        """Run micro-batches of ``size`` in chains: slot k does the k-th, (k + SLOTS)-th, ... one after another.
+    def _each(
+        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Result], size: int
+    ) -> list[Result]:
+        """Run ``task(micro, start, stop, k)`` for every micro-batch of ``size``; return the results in order.
 
-        There are as many workspaces as chains run at a time; which one a chain has, changes nothing.
+        Workers take the next one, in order, when they are done with one; which worker has which, changes nothing.
         """
         ranges = micro_batches(batch.batch, size)
+        results: list[Any] = [None] * len(ranges)
+        numbers = iter(range(len(ranges)))  # a number goes to one worker: the interpreter gives them out one by one
 
-        def chain(slot: int) -> list[Any]:
+        def work(_: int) -> None:
             try:
                 workspace = self._idle.pop()
             except IndexError:
                 workspace = Workspace()
-            results = []
             try:
-                for start, stop in ranges[slot::SLOTS]:
-                    micro = MicroBatch(stop - start, size, batch.steps, workspace)
-                    results.append(task(micro, start, stop, slot))
+                for k in numbers:
+                    start, stop = ranges[k]
+                    results[k] = task(MicroBatch(stop - start, size, batch.steps, workspace), start, stop, k)
             finally:
                 self._idle.append(workspace)
-            return results
 
-        return share(chain, min(SLOTS, len(ranges)), threads)
-
-    def _in_order(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int], MicroRun], size: int
-    ) -> list[MicroRun]:
-        chains = self._in_slots(batch, threads, lambda micro, a, b, _: task(micro, a, b), size)
-        count = sum(map(len, chains))
-        return [chains[k % SLOTS][k // SLOTS] for k in range(count)]
-
-    def _gradient_buffers(self, slot: int, plan: Plan) -> list[dict[str, FloatArray]]:
-        """Return zeroed gradients of every layer, in the memory order of its parameters.
-
-        The stem's lie in the first slot only, as they were left: one product at the end overwrites them.
-        """
-        workspace = self._gradients[slot]
-        buffers: list[dict[str, FloatArray]] = []
-        for layer in self.layers:
-            of_layer: dict[str, FloatArray] = {}
-            if layer.index != plan.stem or slot == 0:
-                for name, parameter in layer.parameters.items():
-                    memory = workspace.array(("gradient", layer.index, name), parameter.T.shape)
-                    if layer.index != plan.stem:
-                        memory[...] = 0
-                    of_layer[name] = memory.T
-            buffers.append(of_layer)
-        return buffers
-
-    def _reduce(
-        self,
-        plan: Plan,
-        batch: BatchInput,
-        slots: Sequence[Sequence[Mapping[str, FloatArray]]],
-        deltas: FloatArray,
-        threads: int,
-    ) -> None:
-        """Add the slots' gradients into the first, in order; take the stem's product."""
-        arrays = [
-            [slot[layer.index][name].T for slot in slots]
-            for layer in self.layers
-            if layer.index != plan.stem
-            for name in layer.parameters
-        ]
-
-        def add(k: int) -> None:
-            total, *others = arrays[k]
-            for other in others:
-                total += other
-
-        share(add, len(arrays), threads)
-        if plan.stem is not None:
-            assert isinstance(batch, ConstantInput)
-            layer = self.layers[plan.stem]
-            assert isinstance(layer, Affine)
-            layer.constant_backward(batch.x, deltas, slots[0][plan.stem], _sharing(threads))
+        share(work, min(threads, len(ranges)), threads)
+        return results
 
 
 def _sharing(threads: int) -> Callable[[Callable[[int], None], int], None]:

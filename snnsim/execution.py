@@ -1,7 +1,7 @@
 """Micro-batches on a thread pool: how much a worker carries at once, and in which fixed order results add up."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from functools import cache
@@ -25,8 +25,8 @@ MOST_SAMPLES = 32
 FEW_SAMPLES = 2
 FEW_BYTES = 1 << 24
 
-# Gradients add up in so many chains, each in order, then reduced in order: the same bits for any thread count.
-SLOTS = 4
+# What is done number by number is cut into pieces of so many: 20 us of work, as long as a worker takes to wake up.
+PIECE = 1 << 17
 
 
 def micro_batch_size(widest: int, steps: int, *, back: bool) -> int:
@@ -46,6 +46,23 @@ def micro_batch_size(widest: int, steps: int, *, back: bool) -> int:
 def micro_batches(batch: int, size: int) -> list[tuple[int, int]]:
     """Cut a batch into ranges of ``size`` samples."""
     return [(start, min(start + size, batch)) for start in range(0, batch, size)]
+
+
+def pieces(sizes: Sequence[int]) -> list[list[tuple[int, slice]]]:
+    """Cut arrays of these sizes into tasks of at most `PIECE` numbers: which array, and what of it."""
+    tasks: list[list[tuple[int, slice]]] = [[]]
+    room = PIECE
+    for number, size in enumerate(sizes):
+        start = 0
+        while start < size:
+            if room == 0:
+                tasks.append([])
+                room = PIECE
+            stop = min(size, start + room)
+            tasks[-1].append((number, slice(start, stop)))
+            room -= stop - start
+            start = stop
+    return tasks
 
 
 def thread_count(threads: int | None) -> int:

@@ -14,8 +14,9 @@ from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.engine import WHOLE, Engine, logit_factor
 from snnsim.errors import InputError
 from snnsim.events import Events, as_float32
-from snnsim.execution import SLOTS, micro_batch_size, thread_count
+from snnsim.execution import micro_batch_size, thread_count
 from snnsim.features import given_features
+from snnsim.gradient_sums import SUMS
 from snnsim.layers import Dense, FiringNeurons, Flatten, Layer, LeakyIntegrators, Shape, build_layers
 from snnsim.layers.base import FloatArray, SampleKeys, checked_shape
 from snnsim.losses import Loss, Targets, checked_targets
@@ -105,7 +106,7 @@ class Network:
         length = segments.length(steps)
         samples = micro_batch_size(max(layer.size for layer in self.layers), segments.resident(steps), back=True)
         kept = kept_values(self.layers, steps, length)
-        return 4 * (parameters * (3 + SLOTS) + (3 * units * length + kept) * samples * SLOTS)
+        return 4 * (parameters * (3 + SUMS) + (3 * units * length + kept) * samples * thread_count(None))
 
     def run(
         self,

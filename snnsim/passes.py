@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.events import Events
+from snnsim.gradient_sums import Share
 from snnsim.kernels import propagate
 from snnsim.layers.base import (
     Affine,
@@ -177,18 +178,21 @@ def run_layers(plan: Plan, signal: Signal, micro: MicroBatch) -> dict[int, Signa
 
 
 def backward(
-    plan: Plan, gradient: Gradient, micro: MicroBatch, gradients: Sequence[Mapping[str, FloatArray]]
+    plan: Plan, gradient: Gradient, micro: MicroBatch, share: Share, *, last: bool = True
 ) -> FloatArray | None:
-    """Carry the gradient of the readout's input back, see `readout_gradient`, adding to ``gradients[layer]``.
+    """Carry the gradient of the readout's input back, see `readout_gradient`, adding to the share.
 
-    Returns the deltas of the stem's currents, summed over time [M, N], where the plan has a stem.
+    ``last`` says that the micro-batch adds nothing more to it. Returns the deltas of the stem's currents, summed over
+    time [M, N], where the plan has a stem.
     """
     stop = len(plan.layers) if plan.step_weights is None else plan.end + (plan.end < len(plan.layers) - 1)
     for layer in reversed(plan.layers[plan.lowest : stop]):
         needs_inputs = layer.index > plan.lowest or plan.stem is not None
         if needs_inputs and layer.index in plan.compact_below and gradient.weights is None:
             _say_where_needed(plan, layer.index, micro)
-        passed = layer.backward(gradient, micro, gradients[layer.index], needs_inputs)
+        passed = layer.backward(gradient, micro, share.of(layer.index), needs_inputs)
+        if last:
+            share.done(layer.index)
         if passed is None:
             return None
         gradient = passed
@@ -254,14 +258,14 @@ class WholePass:
         self,
         logit_gradient: FloatArray | None,
         step_gradient: FloatArray | None,
-        gradients: Sequence[Mapping[str, FloatArray]],
+        share: Share,
     ) -> FloatArray | None:
-        """Carry the gradients of logits [M, K] and step logits [M, T, K] back, adding to ``gradients[layer]``.
+        """Carry the gradients of logits [M, K] and step logits [M, T, K] back, adding to the share.
 
         Returns the deltas of the stem's currents, summed over time [M, N], where the plan has a stem.
         """
         gradient = readout_gradient(self._plan, self.step_logits, logit_gradient, step_gradient)
-        return backward(self._plan, gradient, self._micro, gradients)
+        return backward(self._plan, gradient, self._micro, share)
 
 
 def spikes_of(plan: Plan, inputs: Mapping[int, Signal], samples: int) -> NDArray[np.int64]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from snnsim.accounting import StepCounts
 from snnsim.counting import Counting, Tallies, count_steps, over_time
 from snnsim.events import Events
+from snnsim.gradient_sums import Share
 from snnsim.kernels import codes
 from snnsim.layers.base import Affine, FloatArray, Layer, MicroBatch, Signal, constant
 from snnsim.layers.readout import step_logits
@@ -202,9 +203,9 @@ class SegmentedPass(_Segmented):
         self,
         logit_gradient: FloatArray | None,
         step_gradient: FloatArray | None,
-        gradients: Sequence[Mapping[str, FloatArray]],
+        share: Share,
     ) -> FloatArray | None:
-        """Carry the gradients of logits [M, K] and step logits [M, T, K] back, adding to ``gradients[layer]``.
+        """Carry the gradients of logits [M, K] and step logits [M, T, K] back, adding to the share.
 
         Returns the deltas of the stem's currents, summed over time [M, N], where the plan has a stem.
         """
@@ -220,7 +221,7 @@ class SegmentedPass(_Segmented):
             if plan.weighted is not None:
                 assert plan.back_weights is not None
                 self._sum_inputs(plan.weighted, plan.back_weights[start:stop], part)
-            delta = backward(plan, gradient.steps(start, stop), part, gradients)
+            delta = backward(plan, gradient.steps(start, stop), part, share, last=k == 0)
             if delta is not None:
                 total = delta.copy() if total is None else total + delta
             if self._truncate:

@@ -44,7 +44,7 @@ class Snnsim:
         """Go back to the initial weights and a new optimizer."""
         for parameter, initial in zip(self.network.parameters.values(), self._weights, strict=True):
             parameter[...] = initial
-        self._optimizer = make_optimizer(OptimizerChoice.of("adam"), self.network.parameters)
+        self._optimizer = make_optimizer(OptimizerChoice.of("adam"), self.network.parameters, self._threads)
 
     def encode(self, batch: Batch) -> Encoded:
         """Return constant currents or events as the engine takes them."""

@@ -95,6 +95,23 @@ def _add_tile_of(writer: Writer, rows: int, vectors: int) -> None:
             writer.store(builder.load(place), out, k)
 
 
+def _copy_panel(writer: Writer) -> None:
+    builder, given = writer.builder, writer.given
+
+    def copy(masks: list[Any]) -> None:
+        with writer.loop(INDEX(0), given["rows"]) as r:
+            row = writer.at("table", given["table_at"], builder.mul(r, given["stride"]))
+            to = writer.at("panel", builder.mul(r, INDEX(TILE_VECTORS * LANES)))
+            for k, mask in enumerate(masks):
+                writer.store(writer.load(row, k, mask), to, k)
+
+    with builder.if_else(builder.icmp_signed("<", given["columns"], INDEX(TILE_VECTORS * LANES))) as (part, whole):
+        with part:
+            copy(writer.first_of(given["columns"], TILE_VECTORS))
+        with whole:
+            copy([None] * TILE_VECTORS)
+
+
 # ``row += sum over events j of sizes[j] * table[indices[j]]``, for ``columns`` numbers, up to `BLOCK` vectors.
 # ``table``'s rows lie ``stride`` apart from ``table_at`` on; events are ``begin`` to ``end``.
 add_rows = written(
@@ -118,3 +135,7 @@ add_tile = written(
     "out[f] out_at out_row rows vectors a[f] a_at a_row a_outer a_inner b[f] b_at b_outer b_inner outer inner",
     _add_tile,
 )
+
+# Copy some columns of a table, its rows ``stride`` apart from ``table_at`` on, into a panel: rows of `TILE_VECTORS`
+# vectors, zero where there is no column.
+copy_panel = written("panel[f] table[f] table_at stride rows columns", _copy_panel)

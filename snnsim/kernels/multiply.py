@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
-from snnsim.kernels.lanes import LANES, TILE_ROWS, TILE_VECTORS, add_tile
+from snnsim.kernels.lanes import LANES, TILE_ROWS, TILE_VECTORS, add_tile, copy_panel
 
 FloatArray = NDArray[np.float32]
 
@@ -23,15 +23,12 @@ def multiply(
     """Write columns ``first`` to ``last`` of ``out = a @ b``, ``first`` a multiple of `PANEL`.
 
     ``a`` [R, K], flat, ``b`` [K, N], ``out`` [R, N], with ``depth`` = K; scratch: ``panel``, flat, at least
-    [K + TILE_ROWS, PANEL]. Lanes of the last panel that have no column compute with what was left there.
+    [K + TILE_ROWS, PANEL].
     """
-    tile = panel[depth * PANEL :]
+    tile, table = panel[depth * PANEL :], b.reshape(-1)
     for at in range(first, last, PANEL):
         columns = min(PANEL, last - at)
-        for k in range(depth):
-            row = b[k]
-            for j in range(columns):
-                panel[k * PANEL + j] = row[at + j]
+        copy_panel(panel, table, at, b.shape[1], depth, columns)
         # Tiles alike in size: one of few rows would wait for its own sums.
         parts = (out.shape[0] + TILE_ROWS - 1) // TILE_ROWS
         for part in range(parts):

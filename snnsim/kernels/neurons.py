@@ -9,18 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
-from snnsim.kernels.codes import FIRED, NONE, PENDING, REST, SUBTRACT, SYNAPTIC, TRACE, ZERO
-from snnsim.kernels.vectors import (
-    WIDTH,
-    fire_subtracting,
-    fire_subtracting_late,
-    fire_without_reset,
-    fire_zeroing,
-    row_adder,
-)
+from snnsim.kernels.codes import FIRED, PENDING, REST, SYNAPTIC, TRACE
+from snnsim.kernels.scans import FIRED_BLOCK as FIRED_BLOCK
+from snnsim.kernels.scans import emit, fire
+from snnsim.kernels.vectors import WIDTH, row_adder
 
 FloatArray = NDArray[np.float32]
-
 
 NIL = np.float32(0)
 
@@ -50,6 +44,7 @@ def integrate_and_fire(
     adaptation: FloatArray,
     recurrent: FloatArray,
     state: FloatArray,
+    fired: NDArray[np.uint8],
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
     carried: FloatArray,
@@ -60,7 +55,8 @@ def integrate_and_fire(
     the same at every step they are ``constant`` [M, N] instead (otherwise empty), and ``membrane`` may be [M, 1, N],
     of which only the last step's remains. ``beta``, ``threshold``, ``fire_above`` [N]. Empty where a neuron has no
     such thing: ``alpha`` [N] (synaptic current), ``rho`` and ``adaptation`` [N] (adaptive threshold), ``recurrent``
-    [N, N], one row per neuron that fires. ``state`` [5, N] is scratch. Events: ``indptr`` [M * T + 1], ``indices`` [at
+    [N, N], one row per neuron that fires. Scratch: ``state`` [5, N]; ``fired`` [T, bits of N in whole blocks of
+    `FIRED_BLOCK`]. Events: ``indptr`` [M * T + 1], ``indices`` [at
     least M * T * N + `SLACK`]. ``carried`` [M, 5, N] are the states before the first step (rows `REST` to `FIRED`),
     overwritten by those after the last; empty: all start at zero.
     """
@@ -74,6 +70,9 @@ def integrate_and_fire(
     for j in range(n):
         limit[j] = fire_above[j]
     rows = recurrent.reshape(-1)
+    row, blocks = fired.shape[1], (n + FIRED_BLOCK - 1) // FIRED_BLOCK
+    # Where a step needs what others did in the step before, it goes alone.
+    together = 1 if recurrent.size or alpha.size or rho.size else steps
     carry = carried.size > 0
     total = 0
     indptr[0] = 0
@@ -89,13 +88,13 @@ def integrate_and_fire(
                 pending[j] = carried[b, PENDING, j]
                 synaptic[j] = carried[b, SYNAPTIC, j]
                 trace[j] = carried[b, TRACE, j]
-        for t in range(steps):
-            bucket = b * steps + t
-            u = membrane[b, t if kept == steps else 0]
+        for first in range(0, steps, together):
+            u = membrane[b].reshape(-1)[first * n if kept == steps else 0 :]
             drive = constant[b] if constant.size else u
+            drive_step = 0 if constant.size else n
             if recurrent.size:
-                begin, end = indptr[bucket - 1] if t > 0 else total, total
-                if t == 0 and carry:
+                begin, end = indptr[b * steps + first - 1] if first > 0 else total, total
+                if first == 0 and carry:
                     # The last spikes before, for a moment where this step's own will be.
                     for j in range(n):
                         if carried[b, FIRED, j] != NIL:
@@ -110,18 +109,14 @@ def integrate_and_fire(
                 drive = synaptic
             if rho.size:
                 _adapted(fire_above, threshold, adaptation, trace, limit)
-            if reset == SUBTRACT:
-                total = fire_subtracting(drive, u, beta, limit, threshold, rest, pending, n, indices, total)
-            elif reset == ZERO:
-                total = fire_zeroing(drive, u, beta, limit, threshold, rest, pending, n, indices, total)
-            elif reset == NONE:
-                total = fire_without_reset(drive, u, beta, limit, threshold, rest, pending, n, indices, total)
-            else:
-                total = fire_subtracting_late(drive, u, beta, limit, threshold, rest, pending, n, indices, total)
+            bits, u_step = fired[first:].reshape(-1), n if kept == steps else 0
+            fire(drive, drive_step, u, u_step, beta, limit, threshold, rest, pending, bits, row, n, together, reset)
             if rho.size:
                 for j in range(n):
                     trace[j] = rho[j] * trace[j] + np.float32(u[j] > limit[j])
-            indptr[bucket + 1] = total
+            for t in range(first, first + together):
+                total = emit(fired[t], blocks, indices, total)
+                indptr[b * steps + t + 1] = total
         if carry:
             last = membrane[b, kept - 1]
             for j in range(n):

@@ -5,12 +5,9 @@ from numpy.typing import NDArray
 
 from snnsim.kernels._jit import dot_kernel, kernel
 from snnsim.kernels.codes import (
-    ATAN,
     BOXCAR,
-    FAST_SIGMOID,
     PENDING,
     REST,
-    SIGMOID,
     SUBTRACT,
     SUBTRACT_DELAYED,
     SYNAPTIC,
@@ -18,10 +15,14 @@ from snnsim.kernels.codes import (
     TRIANGLE,
     ZERO,
 )
-from snnsim.kernels.vectors import add_products, carry_back, emit_nonzero
+from snnsim.kernels.scans import carry_back, surrogate
+from snnsim.kernels.vectors import add_products, emit_nonzero
 
 FloatArray = NDArray[np.float32]
 
+
+# Rows of scratch of `backpropagate`, and as many for each sample that goes beside others.
+BACK_ROWS = 4
 
 ONE = np.float32(1)
 NIL = np.float32(0)
@@ -40,40 +41,10 @@ def _add_needed_products(factors: FloatArray, weight: FloatArray, h: FloatArray,
 
 
 @kernel
-def _surrogate(code: int, sharpness: np.float32, u: FloatArray, threshold: FloatArray, h: FloatArray) -> None:
-    """Write the surrogate's derivative h(u - threshold) of one row; ``sharpness`` is its slope, alpha or width."""
-    if code == FAST_SIGMOID:
-        for j in range(h.size):
-            y = sharpness * abs(u[j] - threshold[j]) + ONE
-            h[j] = ONE / (y * y)
-    elif code == ATAN:
-        half = sharpness * np.float32(0.5)
-        scale = sharpness * np.float32(np.pi / 2)
-        for j in range(h.size):
-            y = scale * (u[j] - threshold[j])
-            h[j] = half / (ONE + y * y)
-    elif code == SIGMOID:
-        for j in range(h.size):
-            # y (1 - y) written so that no digits cancel where y is near 1.
-            e = np.exp(-sharpness * abs(u[j] - threshold[j]))
-            h[j] = sharpness * e / ((ONE + e) * (ONE + e))
-    elif code == TRIANGLE:
-        for j in range(h.size):
-            h[j] = max(NIL, ONE - abs(u[j] - threshold[j]) / sharpness) / sharpness
-    elif code == BOXCAR:
-        height = np.float32(0.5) / sharpness
-        for j in range(h.size):
-            h[j] = height if abs(u[j] - threshold[j]) < sharpness else NIL
-    else:
-        for j in range(h.size):
-            h[j] = ONE
-
-
-@kernel
 def surrogate_derivative(code: int, sharpness: np.float32, u: FloatArray, threshold: FloatArray, h: FloatArray) -> None:
     """Write ``h[r] = h(u[r] - threshold)`` for the rows of ``u`` [rows, N]."""
     for r in range(u.shape[0]):
-        _surrogate(code, sharpness, u[r], threshold, h[r])
+        surrogate(u[r], threshold, h[r], threshold.size, code, sharpness)
 
 
 @kernel
@@ -140,7 +111,7 @@ def find_active(
         if rho.size:
             _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, trace, 0, levels, limits)
         for t in range(steps):
-            _surrogate(code, sharpness, membrane[b, t], levels[t] if rho.size else threshold, h)
+            surrogate(membrane[b, t], levels[t] if rho.size else threshold, h, n, code, sharpness)
             total = emit_nonzero(h, n, indices, total)
             indptr[b * steps + t + 1] = total
 
@@ -159,54 +130,6 @@ def _rested(reset: int, u: FloatArray, limit: FloatArray, threshold: FloatArray,
 
 
 @kernel
-def _backpropagate_plain(
-    membrane: FloatArray,
-    spike_gradient: FloatArray,
-    step_weights: FloatArray,
-    extra: FloatArray,
-    delta: FloatArray,
-    delta_sum: FloatArray,
-    beta: FloatArray,
-    threshold: FloatArray,
-    fire_above: FloatArray,
-    reset: int,
-    code: int,
-    sharpness: np.float32,
-    state: FloatArray,
-    carried: FloatArray,
-) -> None:
-    """`backpropagate` for neurons that have nothing but a membrane: the same arithmetic in one pass a step."""
-    samples, steps, n = membrane.shape
-    same = spike_gradient.shape[1] == 1
-    keep = delta.size > 0
-    h, spare, du, total, kept = state[0], state[1], state[2], state[3], state[4]
-    carry = carried.size > 0
-    for j in range(n):
-        kept[j] = beta[j]
-    for b in range(samples):
-        more = extra[b]
-        for j in range(n):
-            du[j] = carried[b, 0, j] if carry else NIL
-            total[j] = NIL
-        for t in range(steps - 1, -1, -1):
-            u = membrane[b, t]
-            _surrogate(code, sharpness, u, threshold, h)
-            if reset == ZERO:
-                for j in range(n):
-                    kept[j] = NIL if u[j] > fire_above[j] else beta[j]
-            above = spike_gradient[b, 0 if same else t]
-            out = delta[b, t] if keep else spare
-            carry_back(h, above, step_weights[t], more, kept, du, total, out, n)
-        for j in range(n):
-            delta_sum[b, j] = total[j]
-        if carry:
-            for j in range(n):
-                carried[b, 0, j] = du[j]
-                carried[b, 1, j] = du[j]
-                carried[b, 2, j] = NIL
-
-
-@kernel
 def backpropagate(
     membrane: FloatArray,
     spike_gradient: FloatArray,
@@ -218,55 +141,126 @@ def backpropagate(
     threshold: FloatArray,
     fire_above: FloatArray,
     reset: int,
-    detach_reset: bool,
-    alpha: FloatArray,
-    rho: FloatArray,
-    adaptation: FloatArray,
     recurrent: FloatArray,
     code: int,
     sharpness: np.float32,
-    state: FloatArray,
-    levels: FloatArray,
-    limits: FloatArray,
-    learned: NDArray[np.float64],
-    begun: FloatArray,
     carried: FloatArray,
+    state: FloatArray,
 ) -> None:
     """Carry dL/ds back through time to ``delta = dL/dI``, the gradient of the input current.
 
     The spikes' gradient at step t is ``spike_gradient[b, t] * step_weights[t] + extra[b]``; ``spike_gradient`` is
     [M, T, N], or [M, 1, N] where it is the same at every step but for the weight. ``extra`` [M, N]. Written:
     ``delta`` [M, T, N] (may be ``spike_gradient``), or nothing where it is empty, and ``delta_sum`` [M, N], its sum
-    over time. Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent`` [N, N],
-    here one row per neuron that is *reached*, or, for surrogates of compact support, per neuron that fires;
-    ``learned`` [3, N], to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8 * K, N]
-    and, for adaptive neurons, ``levels`` and ``limits`` [K * T, N]: K samples, at most `TOGETHER`, go through a step
-    side by side and share what is loaded of the recurrent weights; no delta depends on it. Where the steps are part of
-    a longer run: ``begun`` [M, 5, N], the states before the first step, and ``carried`` [M, 3, N], dL/du, dL/di and
-    dL/da of the step after the last, overwritten by those of the first; otherwise both are empty.
+    over time. ``recurrent`` [N, N], or empty: one row per neuron that is *reached*, or, for surrogates of compact
+    support, per neuron that fires. ``state`` [`BACK_ROWS` * K + `BACK_ROWS`, N] is scratch: K samples, at most
+    `TOGETHER`, go through a step side by side and share what is loaded of the recurrent weights; no delta depends on
+    it. Where the steps are part of a longer run, ``carried`` [M, 3, N] are dL/du, dL/di and dL/da of the step after the
+    last, overwritten by those of the first; otherwise it is empty.
+
+    With ``g`` the gradient of a spike, direct and through recurrent weights:
+    ``delta[t] = du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]``. No gradient goes through the reset.
+    """
+    samples, steps, n = membrane.shape
+    same = spike_gradient.shape[1] == 1
+    keep = delta.size > 0
+    carry = carried.size > 0
+    compact = code in (TRIANGLE, BOXCAR)
+    h, cleared_above, no_more, spare = state[0], state[1], state[2], state[3]
+    together = state.shape[0] // BACK_ROWS - 1
+    side_by_side = state[BACK_ROWS:].reshape(BACK_ROWS, together, n)
+    all_g, all_du, totals = side_by_side[0], side_by_side[1], side_by_side[2]
+    once = np.ones(1, np.float32)
+    weights = recurrent.reshape(-1)
+    for j in range(n):
+        cleared_above[j] = fire_above[j] if reset == ZERO else np.float32(np.inf)
+        no_more[j] = NIL
+    stretch = 1 if recurrent.size else steps
+    for first in range(0, samples, together):
+        count = min(together, samples - first)
+        for s in range(count):
+            for j in range(n):
+                all_du[s, j] = carried[first + s, 0, j] if carry else NIL
+                totals[s, j] = NIL
+        for t in range(steps - stretch, -1, -stretch):
+            if recurrent.size:
+                for s in range(count):
+                    above, more, g = spike_gradient[first + s, 0 if same else t], extra[first + s], all_g[s]
+                    for j in range(n):
+                        g[j] = above[j] * step_weights[t] + more[j]
+                    if compact:
+                        surrogate(membrane[first + s, t], threshold, h, n, code, sharpness)
+                        _add_needed_products(all_du[s], recurrent, h, g)
+                if not compact:
+                    add_products(all_du.reshape(-1), n, weights, all_g.reshape(-1), n, n, count)
+            for s in range(count):
+                b = first + s
+                above = all_g[s] if recurrent.size else spike_gradient[b].reshape(-1)
+                carry_back(
+                    membrane[b].reshape(-1)[t * n :],
+                    above,
+                    0 if same or recurrent.size else n,
+                    once if recurrent.size else step_weights,
+                    no_more if recurrent.size else extra[b],
+                    beta,
+                    cleared_above,
+                    threshold,
+                    all_du[s],
+                    totals[s],
+                    delta[b].reshape(-1)[t * n :] if keep else spare,
+                    n if keep else 0,
+                    n,
+                    stretch,
+                    code,
+                    sharpness,
+                )
+        for s in range(count):
+            for j in range(n):
+                delta_sum[first + s, j] = totals[s, j]
+            if carry:
+                for j in range(n):
+                    carried[first + s, 0, j] = all_du[s, j]
+                    carried[first + s, 1, j] = all_du[s, j]
+                    carried[first + s, 2, j] = NIL
+
+
+@kernel
+def backpropagate_all(
+    membrane: FloatArray,
+    spike_gradient: FloatArray,
+    step_weights: FloatArray,
+    extra: FloatArray,
+    delta: FloatArray,
+    delta_sum: FloatArray,
+    beta: FloatArray,
+    threshold: FloatArray,
+    fire_above: FloatArray,
+    reset: int,
+    recurrent: FloatArray,
+    code: int,
+    sharpness: np.float32,
+    carried: FloatArray,
+    state: FloatArray,
+    detach_reset: bool,
+    alpha: FloatArray,
+    rho: FloatArray,
+    adaptation: FloatArray,
+    levels: FloatArray,
+    limits: FloatArray,
+    learned: NDArray[np.float64],
+    begun: FloatArray,
+) -> None:
+    """Do the same as `backpropagate` for neurons that have more than a membrane, or a gradient through the reset.
+
+    Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent``; ``learned`` [3, N],
+    to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8 * K, N] and, for adaptive
+    neurons, ``levels`` and ``limits`` [K * T, N]. ``begun`` [M, 5, N] are the states before the first step where that
+    is not the first of all; otherwise it is empty.
 
     With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
     and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
     ``di[t] = du[t] + alpha di[t + 1]``.
     """
-    if detach_reset and not (alpha.size or rho.size or recurrent.size or learned.size):
-        _backpropagate_plain(
-            membrane,
-            spike_gradient,
-            step_weights,
-            extra,
-            delta,
-            delta_sum,
-            beta,
-            threshold,
-            fire_above,
-            reset,
-            code,
-            sharpness,
-            state,
-            carried,
-        )
-        return
     samples, steps, n = membrane.shape
     same = spike_gradient.shape[1] == 1
     keep = delta.size > 0
@@ -299,7 +293,7 @@ def backpropagate(
                 b = first + s
                 h, g = state[s], state[together + s]
                 u = membrane[b, t]
-                _surrogate(code, sharpness, u, levels[s * steps + t] if rho.size else threshold, h)
+                surrogate(u, levels[s * steps + t] if rho.size else threshold, h, n, code, sharpness)
                 above, more = spike_gradient[b, 0 if same else t], extra[b]
                 for j in range(n):
                     g[j] = above[j] * weight + more[j]

@@ -132,12 +132,18 @@ def weighted_activity(
     ``step_weights`` [T], ``activity`` [M, F] (added to); ``values`` is empty for binary events.
     """
     steps = step_weights.size
+    graded = values.size > 0
     for b in range(activity.shape[0]):
         out = activity[b]
         for t in range(steps):
             w = step_weights[t]
-            for j in range(indptr[b * steps + t], indptr[b * steps + t + 1]):
-                out[indices[j]] += w * values[j] if values.size else w
+            # Unsigned indices need no check for wrap-around.
+            if graded:
+                for j in range(indptr[b * steps + t], indptr[b * steps + t + 1]):
+                    out[np.uint32(indices[j])] += w * values[j]
+            else:
+                for j in range(indptr[b * steps + t], indptr[b * steps + t + 1]):
+                    out[np.uint32(indices[j])] += w
 
 
 @kernel

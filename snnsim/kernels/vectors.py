@@ -1,12 +1,10 @@
-"""Vector loops over neurons and over rows of a table: see `snnsim.kernels.writer`. All arrays are flat."""
+"""Vector loops over rows of a table and of a matrix: see `snnsim.kernels.writer`. All arrays are flat."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
-
-from snnsim.kernels.codes import NONE, SUBTRACT, SUBTRACT_DELAYED, ZERO
-from snnsim.kernels.writer import INDEX, LANES, NOTHING, NUMBER, Writer, written
+from snnsim.kernels.writer import INDEX, LANES, NOTHING, Writer, written
+from snnsim.kernels.writer import SLACK as SLACK
 
 # Columns of a block of `row_adder`. Measured on one core (Zen 3, AVX2) against 16, 64 and 128: four vectors of eight
 # keep a pass's indices worth loading; 784 rows take 100 KB, which the L2 cache holds beside what else streams through.
@@ -16,9 +14,6 @@ WIDTH = 32
 # sixteen registers of AVX2, and are enough to keep both of its multipliers busy.
 TOGETHER = 4
 _VECTORS = 3
-
-# Places behind the last event that a vector of them may overwrite.
-SLACK = LANES - 1
 
 
 def row_adder(passes: Sequence[int]) -> Callable[..., None]:
@@ -34,8 +29,12 @@ def row_adder(passes: Sequence[int]) -> Callable[..., None]:
             with whole:
                 _add_rows(writer, [None] * (WIDTH // LANES), passes)
             with part:
-                for count in writer.cases(writer.vectors(columns), WIDTH // LANES):
-                    _add_rows(writer, writer.masks(columns, count), passes)
+                half = WIDTH // LANES // 2
+                with builder.if_else(builder.icmp_signed("<=", columns, INDEX(half * LANES))) as (narrow, wide):
+                    with narrow:
+                        _add_rows(writer, writer.first_of(columns, half), passes)
+                    with wide:
+                        _add_rows(writer, writer.first_of(columns, 2 * half), passes)
 
     return written(
         "first[f] first_at out[f] out_at table[f] table_at stride columns indices[i] begin end",
@@ -77,8 +76,8 @@ def _add_products(writer: Writer) -> None:
         sums = [writer.at("out", builder.mul(given["out_stride"], INDEX(s))) for s in range(present)]
         with writer.loop(INDEX(0), whole, block) as at:
             _multiply(writer, rows, sums, at, [None] * _VECTORS)
-        for count in writer.cases(writer.vectors(rest), _VECTORS):
-            _multiply(writer, rows, sums, whole, writer.masks(rest, count))
+        with builder.if_then(builder.icmp_signed("<", INDEX(0), rest)):
+            _multiply(writer, rows, sums, whole, writer.first_of(rest, _VECTORS))
 
 
 def _multiply(writer: Writer, rows: Sequence[Any], sums: Sequence[Any], at: Any, masks: Sequence[Any]) -> None:
@@ -103,112 +102,17 @@ def _multiply(writer: Writer, rows: Sequence[Any], sums: Sequence[Any], at: Any,
 add_products = written("factors[f] factors_stride weight[f] out[f] out_stride n samples", _add_products)
 
 
-def _carry_back(writer: Writer) -> None:
-    builder, given = writer.builder, writer.given
-    weight = writer.spread(given["weight"])
-
-    def some(at: Any, mask: Any) -> None:
-        rows = {name: writer.at(name, at) for name in ("h", "above", "more", "kept", "du", "total", "out")}
-        h, above, more, kept, du, total = (writer.load(row, 0, mask) for row in list(rows.values())[:6])
-        g = builder.fadd(builder.fmul(above, weight), more)
-        du = builder.fadd(builder.fmul(h, g), builder.fmul(kept, du))
-        writer.store(du, rows["du"], 0, mask)
-        writer.store(builder.fadd(total, du), rows["total"], 0, mask)
-        writer.store(du, rows["out"], 0, mask)
-
-    writer.by_vectors(given["n"], some)
-
-
-# One step back in time of n neurons: ``du = h * (above * weight + more) + kept * du``; ``total`` is added to, ``out``
-# is written and may be ``above``.
-carry_back = written("h[f] above[f] weight:f more[f] kept[f] du[f] total[f] out[f] n", _carry_back)
-
-
-def _fire(reset: int) -> Callable[..., int]:
-    """Return ``fire(drive, u, beta, limit, threshold, rest, pending, n, indices, total)``: one step of n neurons.
-
-    The membrane ``u = beta * rest + drive`` (``drive`` may be ``u``), less what is ``pending`` where that is the reset;
-    ``rest`` after the reset, if any, of those above ``limit``, whose numbers are written from ``indices[total]`` on.
-    Returns the end; up to `SLACK` places behind it are overwritten.
-    """
-
-    def write(writer: Writer) -> Any:
-        builder, events = writer.builder, _Events(writer)
-
-        def some(at: Any, mask: Any) -> None:
-            names = ("drive", "beta", "limit", "threshold", "rest")
-            drive, beta, limit, threshold, rest = (writer.load(writer.at(name, at), 0, mask) for name in names)
-            pending = writer.at("pending", at)
-            u = builder.fadd(builder.fmul(beta, rest), drive)
-            if reset == SUBTRACT_DELAYED:
-                u = builder.fsub(u, writer.load(pending, 0, mask))
-            fired = builder.fcmp_ordered(">", u, limit)
-            after = u
-            if reset == SUBTRACT:
-                after = builder.select(fired, builder.fsub(u, threshold), u)
-            elif reset == ZERO:
-                after = builder.select(fired, NOTHING, u)
-            writer.store(u, writer.at("u", at), 0, mask)
-            writer.store(after, writer.at("rest", at), 0, mask)
-            if reset == SUBTRACT_DELAYED:
-                writer.store(builder.select(fired, threshold, NOTHING), pending, 0, mask)
-            events.append(fired if mask is None else builder.and_(fired, mask), at)
-
-        writer.by_vectors(writer.given["n"], some)
-        return events.end
-
-    return written(
-        "drive[f] u[f] beta[f] limit[f] threshold[f] rest[f] pending[f] n indices[i] total", write, returns=True
-    )
-
-
-fire_subtracting = _fire(SUBTRACT)
-fire_zeroing = _fire(ZERO)
-fire_without_reset = _fire(NONE)
-fire_subtracting_late = _fire(SUBTRACT_DELAYED)
-
-
 def _emit_nonzero(writer: Writer) -> Any:
-    events = _Events(writer)
+    builder, events = writer.builder, writer.events()
 
     def some(at: Any, mask: Any) -> None:
-        values = writer.load(writer.at("row", at), 0, mask)
-        events.append(writer.builder.fcmp_unordered("!=", values, NOTHING), at)
+        there = builder.fcmp_unordered("!=", writer.load(writer.at("row", at), 0, mask), NOTHING)
+        events.append(writer.bits(there), at)
 
     writer.by_vectors(writer.given["n"], some)
     return events.end
 
 
-# Write which of a row's n numbers are not zero from ``indices[total]`` on, as `fire` does; return the end.
+# Write which of a row's n numbers are not zero from ``indices[total]`` on, in order; return the end. Up to
+# `SLACK` places behind it are overwritten.
 emit_nonzero = written("row[f] n indices[i] total", _emit_nonzero, returns=True)
-
-
-class _Events:
-    """Writes code that appends the numbers of marked lanes to ``indices``, from ``total`` on, without a branch on them.
-
-    A branch for each neuron, or for eight, would be mispredicted too often.
-    """
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        (self._total,) = writer.variables([writer.given["total"]])
-        # Row m: the lanes that are set in m, the lowest first.
-        lanes = [[lane for lane in range(LANES) if m >> lane & 1] for m in range(1 << LANES)]
-        self._lanes = writer.table("lanes_of_mask", [[*ones, *[0] * (LANES - len(ones))] for ones in lanes])
-
-    @property
-    def end(self) -> Any:
-        """One past the last place written."""
-        return self._writer.builder.load(self._total)
-
-    def append(self, marked: Any, at: Any) -> None:
-        """Append the numbers of the marked lanes, of which the first is number ``at``."""
-        builder = self._writer.builder
-        bits = builder.bitcast(marked, ir.IntType(LANES))
-        numbers = ir.VectorType(NUMBER, LANES)
-        row = builder.gep(self._lanes, [INDEX(0), builder.zext(bits, INDEX)])
-        lanes = builder.load(builder.bitcast(row, ir.VectorType(ir.IntType(8), LANES).as_pointer()), align=1)
-        found = builder.add(builder.zext(lanes, numbers), self._writer.spread(builder.trunc(at, NUMBER)))
-        total = self.end
-        builder.store(found, builder.bitcast(self._writer.at("indices", total), numbers.as_pointer()), align=4)
-        builder.store(builder.add(total, builder.zext(builder.ctpop(bits), INDEX)), self._total)

@@ -22,17 +22,21 @@ NUMBER = ir.IntType(32)
 
 _code: Any = cgutils  # has no types
 _MASK = ir.VectorType(INDEX, LANES)
-_FLAT = {"[f]": types.float32, "[i]": types.int32}
+_FLAT = {"[f]": types.float32, "[i]": types.int32, "[b]": types.uint8}
+
+# Places behind the last event that a vector of them may overwrite.
+SLACK = LANES
 
 
 def written(arguments: str, write: Callable[["Writer"], Any], *, returns: bool = False) -> Callable[..., Any]:
     """Return a function for kernels, of which ``write`` writes the code.
 
-    ``arguments`` are its names: ``rows[f]`` and ``rows[i]`` are flat arrays of float32 and int32, ``weight:f`` is a
-    float32, all others are integers. It returns an integer if ``returns``, which ``write`` returns, or nothing.
+    ``arguments`` are its names: ``rows[f]``, ``rows[i]`` and ``rows[b]`` are flat arrays of float32, int32 and bytes,
+    ``weight:f`` is a float32, all others are integers. It returns an integer if ``returns``, which ``write`` returns,
+    or nothing.
     """
     described = arguments.split()
-    names = [name.removesuffix("[f]").removesuffix("[i]").removesuffix(":f") for name in described]
+    names = [name.partition("[")[0].partition(":")[0] for name in described]
 
     def typed(_: Any, *given: Any) -> Any:
         wanted: list[Any] = []
@@ -120,6 +124,20 @@ class Writer:
         """Return a mask of the first lanes."""
         return self.builder.icmp_signed("<", _MASK(list(range(LANES))), self.spread(count))
 
+    def first_of(self, count: Any, vectors: int) -> list[Any]:
+        """Return the masks of so many vectors of which the first ``count`` numbers are there."""
+        return [self.first(self.builder.sub(count, INDEX(k * LANES))) for k in range(vectors)]
+
+    def bits(self, mask: Any) -> Any:
+        """Return a mask as a byte, the first lane its lowest bit."""
+        return self.builder.bitcast(mask, ir.IntType(LANES))
+
+    def any_bit(self, pointer: Any, count: int) -> Any:
+        """Say whether any bit of so many bytes is set."""
+        word = ir.IntType(count * LANES)
+        bits = self.builder.load(self.builder.bitcast(pointer, word.as_pointer()), align=1)
+        return self.builder.icmp_unsigned("!=", bits, word(0))
+
     def vectors(self, count: Any) -> Any:
         """Return how many vectors hold so many numbers."""
         return self.builder.sdiv(self.builder.add(count, INDEX(LANES - 1)), INDEX(LANES))
@@ -127,6 +145,13 @@ class Writer:
     def masks(self, count: Any, vectors: int) -> list[Any]:
         """Return the masks of so many vectors, of which the last ends with number ``count``; None: all lanes."""
         return [None] * (vectors - 1) + [self.first(self.builder.sub(count, INDEX((vectors - 1) * LANES)))]
+
+    def applied(self, function: str, vector: Any) -> Any:
+        """Return a function of each lane, by the compiler's name: ``fabs``, ``exp``."""
+        kind = ir.FunctionType(VECTOR, [VECTOR])
+        return self.builder.call(
+            _code.get_or_insert_function(self.builder.module, kind, f"llvm.{function}.v{LANES}f32"), [vector]
+        )
 
     def fused(self, a: Any, b: Any, c: Any) -> Any:
         """Return ``a * b + c``, rounded once where the machine can."""
@@ -167,8 +192,42 @@ class Writer:
             self.builder.store(value, place)
         return places
 
+    def events(self) -> "EventList":
+        """Return what appends events to ``indices``, from ``total`` on."""
+        return EventList(self)
+
     def table(self, name: str, rows: list[list[int]]) -> Any:
         """Return a pointer to the first of some rows of bytes that are part of the code."""
         row = ir.ArrayType(ir.IntType(8), len(rows[0]))
         array = ir.ArrayType(row, len(rows))([row(numbers) for numbers in rows])
         return _code.global_constant(self.builder, name, array)
+
+
+class EventList:
+    """Writes code that appends the numbers of marked lanes to ``indices``, from ``total`` on, without a branch on them.
+
+    A branch for each neuron, or for eight, would be mispredicted too often.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        (self._total,) = writer.variables([writer.given["total"]])
+        # Row m: the lanes that are set in m, the lowest first.
+        lanes = [[lane for lane in range(LANES) if m >> lane & 1] for m in range(1 << LANES)]
+        self._lanes = writer.table("lanes_of_mask", [[*ones, *[0] * (LANES - len(ones))] for ones in lanes])
+
+    @property
+    def end(self) -> Any:
+        """One past the last place written."""
+        return self._writer.builder.load(self._total)
+
+    def append(self, bits: Any, at: Any) -> None:
+        """Append the numbers of the lanes whose bits are set in a byte; the first lane is number ``at``."""
+        builder = self._writer.builder
+        numbers = ir.VectorType(NUMBER, LANES)
+        row = builder.gep(self._lanes, [INDEX(0), builder.zext(bits, INDEX)])
+        lanes = builder.load(builder.bitcast(row, ir.VectorType(ir.IntType(8), LANES).as_pointer()), align=1)
+        found = builder.add(builder.zext(lanes, numbers), self._writer.spread(builder.trunc(at, NUMBER)))
+        total = self.end
+        builder.store(found, builder.bitcast(self._writer.at("indices", total), numbers.as_pointer()), align=4)
+        builder.store(builder.add(total, builder.zext(builder.ctpop(bits), INDEX)), self._total)

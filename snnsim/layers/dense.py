@@ -24,11 +24,12 @@ from snnsim.layers.packing import NOT_PACKED, add_weight_gradient, pack_weights,
 from snnsim.layers.products import row_products
 from snnsim.memory import aligned_zeros
 
-# When a sample's product beats adding weight rows event by event. Measured on one core (Zen 3, AVX2): an event costs
-# 0.078 ns per target; the product 0.0085 ns per input, target and row, and 0.73 ns per weight to pack. In units of
-# events per input, so that T = 50 breaks even at a third of the inputs active, T = 300 at a seventh, T = 10 never.
-EVENTS_PER_ROW = 0.11
-EVENTS_PER_PACKING = 9.4
+# When a sample's product beats adding weight rows event by event, in units of events per input. Measured on one core,
+# they break even at 0.44 T + 5 (Zen 4, AVX-512) and 0.11 T + 9 (Zen 3, AVX2, before rows were added in registers):
+# between them, so that neither loses much. T = 50 breaks even at 0.44 of the inputs active, T = 300 at 0.32, T = 10
+# never.
+EVENTS_PER_ROW = 0.3
+EVENTS_PER_PACKING = 7.0
 
 # Up to which part of the input gradient's places one product each beats the product of all (one core, Zen 3, AVX2).
 NEEDED_UP_TO = 0.3
@@ -184,7 +185,7 @@ class Dense(Affine):
         if "bias" in gradients:
             gradients["bias"][...] = delta.sum(axis=0)
         rows = gradients["weight"].T
-        bounds = np.linspace(0, self.fan_in, GRADIENT_BLOCKS + 1).astype(int)
+        bounds = [self.fan_in * k // GRADIENT_BLOCKS for k in range(GRADIENT_BLOCKS + 1)]
 
         def block(k: int) -> None:
             np.dot(x[:, bounds[k] : bounds[k + 1]].T, delta, out=rows[bounds[k] : bounds[k + 1]])

@@ -169,6 +169,7 @@ class FiringNeurons(Layer):
             values.adaptation,
             self._recurrent_rows,
             self.buffer(micro, "state", (8, n)),
+            self.buffer(micro, "fired", (steps, -(-n // neurons.FIRED_BLOCK) * neurons.FIRED_BLOCK // 8), np.uint8),
             indptr,
             indices,
             micro.carried.get(self.index, NOT_CARRIED),
@@ -192,42 +193,61 @@ class FiringNeurons(Layer):
         else:
             delta = gradient.values.reshape(count, steps, n)
         total = self.buffer(micro, "delta sum", (micro.size, n))[:count]
-        extra = micro.extra.get(self.index)
-        values = self.values
         learned = np.zeros((3 if self.firing.learned else 0, n))
-        together = vectors.TOGETHER if self._reached_rows.size else 1
-        adapted = (together * steps if self.firing.rho is not None else 0, n)
-        neurons_back.backpropagate(
-            membrane,
-            gradient.values,
-            gradient.weights if gradient.weights is not None else _ones(steps),
-            extra if extra is not None else self.buffer(micro, "no extra", (micro.size, n))[:count],
-            delta,
-            total,
-            values.beta,
-            values.threshold,
-            values.fire_above,
-            self.firing.code,
-            self.firing.detach_reset,
-            values.alpha,
-            values.rho,
-            values.adaptation,
-            self._reached_rows if self._reached_rows.size else self._recurrent_rows,
-            self.firing.surrogate.code,
-            self.firing.surrogate.sharpness,
-            self.buffer(micro, "state", (8 * together, n)),
-            self.buffer(micro, "levels", adapted),
-            self.buffer(micro, "limits", adapted),
-            learned,
-            micro.begun.get(self.index, NOT_CARRIED),
-            micro.carried_back.get(self.index, NOT_CARRIED),
-        )
+        self._backpropagate(membrane, gradient, delta, total, learned, micro)
         for key in self.firing.learned:
             own = learned[LEARNABLE.index(key)]
             gradients[key][...] += _summed(own, self.parameters[key].shape)
         if self.firing.recurrent:
             self._add_recurrent_gradient(spikes, delta, gradients["recurrent_weight"].T, micro)
         return Gradient(total[:, None] if summed_only else delta, total=total)
+
+    def _backpropagate(
+        self,
+        membrane: FloatArray,
+        gradient: Gradient,
+        delta: FloatArray,
+        total: FloatArray,
+        learned: NDArray[np.float64],
+        micro: MicroBatch,
+    ) -> None:
+        """Write deltas and their sum over time, by the kernel for these neurons; add to what is ``learned``."""
+        firing, values, n = self.firing, self.values, self.size
+        extra = micro.extra.get(self.index)
+        given = (
+            membrane,
+            gradient.values,
+            gradient.weights if gradient.weights is not None else _ones(micro.steps),
+            extra if extra is not None else self.buffer(micro, "no extra", (micro.size, n))[: micro.samples],
+            delta,
+            total,
+            values.beta,
+            values.threshold,
+            values.fire_above,
+            firing.code,
+            self._reached_rows if self._reached_rows.size else self._recurrent_rows,
+            firing.surrogate.code,
+            firing.surrogate.sharpness,
+            micro.carried_back.get(self.index, NOT_CARRIED),
+        )
+        together = vectors.TOGETHER if self._reached_rows.size else 1
+        if firing.detach_reset and not (firing.learned or values.alpha.size or values.rho.size):
+            rows = neurons_back.BACK_ROWS * (1 + together)
+            neurons_back.backpropagate(*given, self.buffer(micro, "state", (rows, n)))
+            return
+        adapted = (together * micro.steps if firing.rho is not None else 0, n)
+        neurons_back.backpropagate_all(
+            *given,
+            self.buffer(micro, "state", (8 * together, n)),
+            firing.detach_reset,
+            values.alpha,
+            values.rho,
+            values.adaptation,
+            self.buffer(micro, "levels", adapted),
+            self.buffer(micro, "limits", adapted),
+            learned,
+            micro.begun.get(self.index, NOT_CARRIED),
+        )
 
     def active(self, micro: MicroBatch) -> Events:
         """Return where the surrogate's derivative is not zero, of use where it has compact support.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.errors import InputError
+from snnsim.execution import pieces, share, thread_count
 from snnsim.kernels import update
 from snnsim.spec import Adam, AdamW, OptimizerChoice, Sgd
 
@@ -78,10 +79,13 @@ class AdamOptimizer:
         Learning rate and factors; an `AdamW` spec decouples the decay.
     parameters
         Name to array; updated in place.
+    threads
+        Workers; one per core by default. Changes no bit.
     """
 
-    def __init__(self, options: Adam, parameters: Parameters) -> None:
+    def __init__(self, options: Adam, parameters: Parameters, threads: int | None = None) -> None:
         self.lr = options.lr
+        self._threads = thread_count(threads)
         self._options = options
         self._decoupled = isinstance(options, AdamW)
         self._parameters = parameters
@@ -95,22 +99,32 @@ class AdamOptimizer:
         beta_1, beta_2 = options.betas
         self._steps += 1
         decay = options.weight_decay
-        for name, parameter in self._parameters.items():
-            update.adam(
-                flat(parameter),
-                flat_like(gradients[name], parameter),
-                self._first[name],
-                self._second[name],
-                np.float32(lr / (1 - beta_1**self._steps)),
-                np.float32(beta_1),
-                np.float32(beta_2),
-                np.float32(1 - beta_1),
-                np.float32(1 - beta_2),
-                np.float32(np.sqrt(1 - beta_2**self._steps)),
-                np.float32(options.eps),
-                np.float32(0 if self._decoupled else decay),
-                np.float32(1 - lr * decay if self._decoupled else 1),
-            )
+        arrays = [
+            (flat(parameter), flat_like(gradients[name], parameter), self._first[name], self._second[name])
+            for name, parameter in self._parameters.items()
+        ]
+        tasks = pieces([parameter.size for parameter, *_ in arrays])
+
+        def update_some(k: int) -> None:
+            for number, part in tasks[k]:
+                parameter, gradient, first, second = arrays[number]
+                update.adam(
+                    parameter[part],
+                    gradient[part],
+                    first[part],
+                    second[part],
+                    np.float32(lr / (1 - beta_1**self._steps)),
+                    np.float32(beta_1),
+                    np.float32(beta_2),
+                    np.float32(1 - beta_1),
+                    np.float32(1 - beta_2),
+                    np.float32(np.sqrt(1 - beta_2**self._steps)),
+                    np.float32(options.eps),
+                    np.float32(0 if self._decoupled else decay),
+                    np.float32(1 - lr * decay if self._decoupled else 1),
+                )
+
+        share(update_some, len(tasks), self._threads)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return both moments and the number of steps."""
@@ -125,13 +139,13 @@ class AdamOptimizer:
         self._steps = int(np.asarray(state["steps"], np.int64)[0])
 
 
-def make_optimizer(choice: OptimizerChoice, parameters: Parameters) -> Optimizer:
-    """Return the optimizer of a spec, for these parameters."""
+def make_optimizer(choice: OptimizerChoice, parameters: Parameters, threads: int | None = None) -> Optimizer:
+    """Return the optimizer of a spec, for these parameters; ``threads`` changes no bit."""
     options = choice.options
     if isinstance(options, Sgd):
         return SgdOptimizer(options, parameters)
     assert isinstance(options, Adam)
-    return AdamOptimizer(options, parameters)
+    return AdamOptimizer(options, parameters, threads)
 
 
 def clip_norm(gradients: Parameters, longest: float) -> float:

@@ -126,7 +126,7 @@ class Trainer:
         network.check_loss(self.loss, values=dataset.train.is_regression)
         self.features = self._features()
         self.learned = {**network.parameters, **({} if self.features is None else self.features.parameters)}
-        self.optimizer = make_optimizer(settings.optimizer, self.learned)
+        self.optimizer = make_optimizer(settings.optimizer, self.learned, threads)
         self.batches = -(-len(dataset.train) // settings.batch_size)
         self._silent: set[str] = set()
 

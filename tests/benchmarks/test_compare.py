@@ -150,7 +150,7 @@ def test_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that fails is not tried again; one that fails later keeps what was measured, with a note."""
     outcomes = {"snnsim": iter([run(1, 1.0), None, run(3, 1.0)]), "snnsim-compact": iter([None])}
 
-    def measure(name: str, row: str, settings: compare.Settings, folder: Path) -> dict[str, Any]:
+    def measure(name: str, row: str, settings: compare.Settings, folder: Path, earlier: list[Any]) -> dict[str, Any]:
         if (outcome := next(outcomes[row])) is None:
             raise compare.MeasurementError("out of memory")
         return outcome
@@ -161,6 +161,23 @@ def test_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (cells["snnsim"]["repeats"], cells["snnsim"]["train_sps"]) == (2, 2)
     assert cells["snnsim"]["notes"] == ["repeat 1, the next repeat failed: out of memory"]
     assert "| snnsim-compact | failed: out of memory |" in markdown({"W4": cells})
+
+
+def test_caches_are_empty_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first repeat begins with an empty cache; later ones find it, and keep the time of its first step."""
+    seen: list[tuple[bool, bool]] = []
+
+    def run_worker(arguments: list[str], cache: Path, limit: float) -> dict[str, Any]:
+        seen.append(("--first-step" in arguments, (cache / "kernel").exists()))
+        (cache / "kernel").touch()
+        return {"first_step_s": float(len(seen)), "loss": 1.0}
+
+    monkeypatch.setattr(compare, "run_worker", run_worker)
+    first = compare.measure("W4", "snnsim", TINY, tmp_path)
+    second = compare.measure("W4", "snnsim", TINY, tmp_path, [first])
+    assert seen == [(True, False), (False, True), (False, True)]
+    assert [run["first_step_cold_s"] for run in (first, second)] == [1, 1]
+    assert [run["first_step_warm_s"] for run in (first, second)] == [2, 3]
 
 
 def test_medians_ratios_and_losses() -> None:

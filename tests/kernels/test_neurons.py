@@ -1,6 +1,7 @@
 """Kernels of neurons, step by step against a few lines of NumPy in the same precision."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,8 @@ class Cells:
 @st.composite
 def cells(draw: st.DrawFn, *, plain: bool = False) -> Cells:
     """Draw layers around multiples of four and eight; silent, saturated, and with membranes at the threshold."""
-    samples, steps, n = draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 25))
+    samples, steps = draw(st.integers(1, 3)), draw(st.integers(1, 7))
+    n = draw(st.integers(1, 25) | st.sampled_from([64, 75, 136]))  # also whole blocks, and more than one
     rng = np.random.default_rng(draw(seeds))
     constant = draw(st.booleans())
     offset = draw(st.sampled_from([-9.0, 0.0, 0.5, 9.0]))
@@ -126,6 +128,7 @@ def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CA
         *cell.values,
         cell.recurrent,
         np.full((5, n), np.nan, np.float32),
+        np.full((cell.steps, -(-n // neurons.FIRED_BLOCK) * neurons.FIRED_BLOCK // 8), 255, np.uint8),
         indptr,
         indices,
         carried,
@@ -257,13 +260,14 @@ def test_backpropagate(
     total_gradient = gradient * weights[:, None] + extra[:, None]
     expected, expected_values = backward_by_hand(cell, states, total_gradient, reset, detach, surrogate[1])
 
+    first_gradient = gradient.copy()
     delta = {"in place": gradient, "sum only": np.empty((0, 0, 0), np.float32)}.get(kind)
     delta = np.full(membrane.shape, np.nan, np.float32) if delta is None else delta
     delta_sum = np.full((samples, n), np.nan, np.float32)
     adaptive_steps = steps if cell.rho.size else 0
     before = membrane.copy()
     learned = np.full((3 if learn else 0, n), 5.0)
-    neurons_back.backpropagate(
+    neurons_back.backpropagate_all(
         membrane,
         gradient,
         weights,
@@ -274,20 +278,43 @@ def test_backpropagate(
         cell.threshold,
         cell.fire_above,
         reset,
-        detach,
-        *cell.values,
         # Where support is compact, one row per neuron that fires; otherwise per neuron that is reached.
         cell.recurrent if surrogate[0] in COMPACT else np.ascontiguousarray(cell.recurrent.T),
         surrogate[0],
         np.float32(next(iter(surrogate[1].values()))),
+        NOT_CARRIED,
         np.full((8, n), np.nan, np.float32),
+        detach,
+        *cell.values,
         np.full((adaptive_steps, n), np.nan, np.float32),
         np.full((adaptive_steps, n), np.nan, np.float32),
         learned,
         NOT_CARRIED,
-        NOT_CARRIED,
     )
     assert_same_bits(membrane, before)
+    if detach and not (learn or cell.alpha.size or cell.rho.size):
+        again = np.full(membrane.shape, np.nan, np.float32) if delta.size else delta
+        again = first_gradient if kind == "in place" else again
+        again_sum = np.full((samples, n), np.nan, np.float32)
+        neurons_back.backpropagate(
+            membrane,
+            first_gradient,
+            weights,
+            extra,
+            again,
+            again_sum,
+            cell.beta,
+            cell.threshold,
+            cell.fire_above,
+            reset,
+            cell.recurrent if surrogate[0] in COMPACT else np.ascontiguousarray(cell.recurrent.T),
+            surrogate[0],
+            np.float32(next(iter(surrogate[1].values()))),
+            NOT_CARRIED,
+            np.full((2 * neurons_back.BACK_ROWS, n), np.nan, np.float32),
+        )
+        assert_same_bits(again, delta)
+        assert_same_bits(again_sum, delta_sum)
     tolerance = 1e-5 * (1 + np.abs(expected).max())
     np.testing.assert_allclose(delta_sum, expected.sum(axis=1), rtol=1e-4, atol=tolerance * steps)
     if kind != "sum only":
@@ -309,37 +336,22 @@ def test_samples_side_by_side(n: int, adaptive: bool) -> None:
     samples, steps = 2 * vectors.TOGETHER - 1, 3
     membrane, gradient = rng.normal(1, 1, (2, samples, steps, n)).astype(np.float32)
     ones, recurrent = np.ones(n, np.float32), rng.normal(size=(n, n)).astype(np.float32)
-    rho, adaptation = (0.9 * ones, 0.1 * ones) if adaptive else (NONE, NONE)
 
     def back(part: slice, together: int) -> FloatArray:
         u = membrane[part]
         delta = np.full(u.shape, np.nan, np.float32)
         levels, limits = np.full((2, together * steps if adaptive else 0, n), np.nan, np.float32)
-        neurons_back.backpropagate(
-            u,
-            gradient[part],
-            np.ones(steps, np.float32),
-            np.zeros((len(u), n), np.float32),
-            delta,
-            np.empty((len(u), n), np.float32),
-            0.9 * ones,
-            ones,
-            ones,
-            codes.SUBTRACT,
-            True,
-            NONE,
-            rho,
-            adaptation,
-            recurrent,
-            codes.ATAN,
-            np.float32(2),
-            np.full((8 * together, n), np.nan, np.float32),
-            levels,
-            limits,
-            np.zeros((0, n)),
-            NOT_CARRIED,
-            NOT_CARRIED,
-        )
+        no_extra, total = np.zeros((len(u), n), np.float32), np.empty((len(u), n), np.float32)
+        values = (0.9 * ones, ones, ones, codes.SUBTRACT, recurrent, codes.ATAN, np.float32(2), NOT_CARRIED)
+        given: tuple[Any, ...] = (u, gradient[part], np.ones(steps, np.float32), no_extra, delta, total, *values)
+        kernel: Any
+        if adaptive:
+            kernel, state = neurons_back.backpropagate_all, np.full((8 * together, n), np.nan, np.float32)
+            own: tuple[Any, ...] = (True, NONE, 0.9 * ones, 0.1 * ones, levels, limits, np.zeros((0, n)), NOT_CARRIED)
+        else:
+            rows = neurons_back.BACK_ROWS * (1 + together)
+            kernel, state, own = neurons_back.backpropagate, np.full((rows, n), np.nan, np.float32), ()
+        kernel(*given, state, *own)
         return delta
 
     alone = np.concatenate([back(slice(b, b + 1), 1) for b in range(samples)])
@@ -360,7 +372,7 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
         part = np.ascontiguousarray(membrane[:, start:stop])
         delta, learned = np.empty_like(part), np.zeros((3, n))
         adaptive = (stop - start if cell.rho.size else 0, n)
-        neurons_back.backpropagate(
+        neurons_back.backpropagate_all(
             part,
             np.ascontiguousarray(gradient[:, start:stop]),
             np.ones(stop - start, np.float32),
@@ -371,17 +383,17 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
             cell.threshold,
             cell.fire_above,
             reset,
-            detach,
-            *cell.values,
             np.ascontiguousarray(cell.recurrent.T),
             codes.ATAN,
             np.float32(2),
+            carried,
             np.full((8, n), np.nan, np.float32),
+            detach,
+            *cell.values,
             np.full(adaptive, np.nan, np.float32),
             np.full(adaptive, np.nan, np.float32),
             learned,
             begun,
-            carried,
         )
         return delta, learned
 
