@@ -362,11 +362,11 @@ class FanOut:
 
     def __init__(self, synapses: NDArray[np.int64]) -> None:
         self.structural, self.effective = np.ascontiguousarray(synapses.T)
-        *self._same, equal = propagate.alike(self.structural, self.effective)
+        *self._same, self._equal = propagate.alike(self.structural, self.effective)
         self._added_up: list[Counter] = []
         if not self._same[0]:
             self._added_up.append(self.structural)
-        if not self._same[1] and not equal:  # they are equal where no weight is zero
+        if not self._same[1] and not self._equal:  # they are equal where no weight is zero
             self._added_up.append(self.effective)
 
     def tally(self, signal: Signal) -> Counter:
@@ -400,8 +400,9 @@ class FanOut:
     def reached(self, tally: Counter) -> tuple[Counter, Counter]:
         """Return the existing synapses that were reached, and those of nonzero weight, int64 [B] each."""
         structural = tally[0] * self.structural[0] if self._same[0] else tally[1]
-        effective = tally[0] * self.effective[0] if self._same[1] else tally[-1]
-        return structural, effective
+        if self._equal:
+            return structural, structural
+        return structural, tally[0] * self.effective[0] if self._same[1] else tally[-1]
 
     @property
     def total(self) -> int:
