@@ -21,7 +21,7 @@ from snnsim.layers.base import Layer
 PHASES = {
     "forward": ("forward", "summed_forward", "constant_forward", "activity", "add_activity"),
     "backward": ("backward", "constant_backward", "active", "needed_through"),
-    "count": ("count", "fan_out", "recurrent_fan_out"),
+    "count": ("tally", "count", "fan_out", "recurrent_fan_out"),
     "prepare": ("prepare",),
 }
 PRODUCTS = ("dot", "matmul")
@@ -54,11 +54,11 @@ class KernelClock:
                 for phase, names in PHASES.items():
                     for name in names:
                         if method := getattr(layer, name, None):
-                            stack.enter_context(_replaced(layer, name, self._as_layer((layer.title, phase), method)))
+                            stack.enter_context(replaced(layer, name, self._as_layer((layer.title, phase), method)))
             for holder, name, function in _kernels():
-                stack.enter_context(_replaced(holder, name, self._as_kernel(_title(function), function)))
+                stack.enter_context(replaced(holder, name, self._as_kernel(_title(function), function)))
             for name in PRODUCTS:
-                stack.enter_context(_replaced(np, name, self._as_kernel(f"np.{name}", getattr(np, name))))
+                stack.enter_context(replaced(np, name, self._as_kernel(f"np.{name}", getattr(np, name))))
             self._stack = stack.pop_all()
         return self
 
@@ -108,7 +108,7 @@ def _title(function: Any) -> str:
 
 
 @contextmanager
-def _replaced(holder: object, name: str, value: object) -> Iterator[None]:
+def replaced(holder: object, name: str, value: object) -> Iterator[None]:
     """Let a module or a layer have something else under a name."""
     own = vars(holder)
     before = own.get(name, _ABSENT)

@@ -1,12 +1,15 @@
 """Exact counters: integers, one record per layer, one number per sample; nothing is estimated from rates."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 Counter = NDArray[np.int64]
+
+# What a layer counts of a forward pass while its events are there, int64 with the samples last, under names of its own.
+Tally = Mapping[str, Counter]
 
 # The counters' names, in the order in which `LayerCounts` has them.
 COUNTERS: list[str] = []
@@ -64,21 +67,9 @@ class LayerCounts:
         """Put the samples of several records one after another."""
         return cls(np.concatenate([part.table for part in parts], axis=1))
 
-    @classmethod
-    def over_time(cls, parts: "Sequence[LayerCounts]", *, constant: bool) -> "LayerCounts":
-        """Add up what was counted over several stretches of steps; ``constant``: the input is the same in all."""
-        total = cls(sum_of([part.table for part in parts]))
-        total.macs_once = parts[0].macs_once if constant else 0
-        return total
-
     def totals(self) -> dict[str, int]:
         """Return every counter summed over the samples."""
         return dict(zip(COUNTERS, self.table.sum(axis=1).tolist(), strict=True))
-
-
-def sum_of(counters: Sequence[Counter]) -> Counter:
-    """Return the sum of several counters."""
-    return np.asarray(np.sum(counters, axis=0), np.int64)
 
 
 @dataclass(eq=False)

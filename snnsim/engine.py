@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.accounting import RunCounts, StepCounts
+from snnsim.counting import Counting, Tallies, count_steps
 from snnsim.encoders import BatchInput, ConstantInput
 from snnsim.events import Events
 from snnsim.execution import micro_batch_size, micro_batches, share, single_threaded_blas
@@ -26,9 +27,6 @@ from snnsim.passes import (
     Forward,
     Plan,
     WholePass,
-    count,
-    count_steps,
-    fan_outs,
     forward,
     hidden_firing,
     mean_output,
@@ -62,37 +60,43 @@ class Engine:
         with_steps: bool = False,
         path: str = "auto",
         segments: Segments = WHOLE,
-    ) -> list[MicroRun]:
-        """Run a batch forwards; results come in the order of the samples. Recorded traces need all steps at once."""
+    ) -> tuple[list[MicroRun], RunCounts]:
+        """Run a batch forwards and count; results come in the order of the samples.
+
+        Recorded traces need all steps at once.
+        """
         segments = WHOLE if record & {"spikes", "membrane"} else segments
         length = segments.length(batch.steps)
         plan = self._plan(self.layers, batch)
         size = micro_batch_size(plan.width, segments.resident(batch.steps), back=False)
         with_steps, by_step = with_steps or "membrane" in record, "step_counts" in record
-        fan_out = fan_outs(self.layers)
+        counting = Counting(plan, batch)
 
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> MicroRun:
-            micro.path, micro.fan_out, micro.trace = path, fan_out, "membrane" in record
+            micro.path, micro.fan_out, micro.trace = path, counting.fan_out, "membrane" in record
             network_input = batch.signal(start, stop, micro.workspace)
             signal = network_input if stem is None else Analog(stem[start:stop, None])
             if length < batch.steps and plan.over_time:
-                run = SegmentedRun(plan, network_input, signal, micro, length, with_steps=with_steps, by_step=by_step)
-                return MicroRun(run.logits, run.step_logits, run.counts, run.step_counts, {}, {}, None)
+                run = SegmentedRun(
+                    plan, network_input, signal, micro, length, counting, with_steps=with_steps, by_step=by_step
+                )
+                return MicroRun(run.logits, run.step_logits, run.tallies, run.step_counts, {}, {}, None)
             result = forward(plan, signal, micro, with_steps=with_steps)
-            counts = count(plan, network_input, result.inputs, micro)
+            tallies = counting.tally(network_input, result.inputs, micro)
             step_counts = count_steps(plan, network_input, result.inputs, micro) if by_step else None
-            return self._keep(micro, network_input, result, counts, step_counts, record)
+            return self._keep(micro, network_input, result, tallies, step_counts, record)
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
-            return self._each(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), size)
+            parts = self._each(batch, threads, lambda micro, a, b, _: task(micro, a, b, stem), size)
+        return parts, counting.total([part.tallies for part in parts])
 
     def _keep(
         self,
         micro: MicroBatch,
         network_input: Signal,
         result: Forward,
-        counts: RunCounts,
+        tallies: Tallies,
         step_counts: list[StepCounts] | None,
         record: frozenset[str],
     ) -> MicroRun:
@@ -112,7 +116,7 @@ class Engine:
                     membrane[layer.index] = trace.reshape(*trace.shape[:2], *layer.out_shape).copy()
         # Step logits may lie in a buffer of the worker's, which its next micro-batch overwrites.
         step_logits = None if result.step_logits is None else result.step_logits.copy()
-        return MicroRun(result.logits, step_logits, counts, step_counts, events, membrane, inputs)
+        return MicroRun(result.logits, step_logits, tallies, step_counts, events, membrane, inputs)
 
     def loss_and_gradients(
         self,

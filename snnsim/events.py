@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,11 +78,14 @@ class Events:
         """Number of neurons of the layer that fires."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def per_sample(self) -> NDArray[np.int64]:
         """Number of events of each sample, int64 [B]."""
-        ends = self.indptr[:: self.num_steps]
-        return ends[1:] - ends[:-1]
+        return self.in_first(self.num_steps)
+
+    def in_first(self, steps: int) -> NDArray[np.int64]:
+        """Return the number of events of each sample in its first steps, int64 [B]."""
+        return self.indptr[steps :: self.num_steps][: self.batch] - self.indptr[: -1 : self.num_steps]
 
     def by_step(self, amounts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Add up an amount of each event [events] by step and sample, int64 [T, B]."""

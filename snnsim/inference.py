@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from snnsim import datasets
 from snnsim.config import Config, LoadedConfig, from_mapping, load
+from snnsim.counting import fan_outs
 from snnsim.datasets import Samples, Wanted
 from snnsim.encoders import encoded_shape
 from snnsim.errors import InputError
@@ -20,7 +21,6 @@ from snnsim.losses import make_loss
 from snnsim.model_file import StoredModel, is_model, read_model
 from snnsim.network import Network
 from snnsim.neurobench import NeuroBench
-from snnsim.passes import fan_outs
 from snnsim.recorded import binning, data_notes, settle_steps
 from snnsim.spec import EncoderChoice
 

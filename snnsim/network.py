@@ -250,7 +250,7 @@ class Network:
     ) -> BatchRun:
         """Run an encoded batch forwards and count, a segment at a time where nothing is recorded."""
         batch = self._summed(batch)
-        parts = self._engine.run(
+        parts, counts = self._engine.run(
             batch,
             threads=thread_count(threads),
             record=frozenset(record),
@@ -258,7 +258,7 @@ class Network:
             path=path,
             segments=segments,
         )
-        return join(parts, batch.steps, [layer.facts for layer in self.layers])
+        return join(parts, counts, batch.steps, [layer.facts for layer in self.layers])
 
     def mean_outputs(
         self, batch: BatchInput, indices: Sequence[int], *, threads: int | None = None

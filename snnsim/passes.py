@@ -1,13 +1,12 @@
 """One micro-batch through all layers, forwards and back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import InputCounts, RunCounts, StepCounts
 from snnsim.events import Events
 from snnsim.gradient_sums import Share
 from snnsim.kernels import propagate
@@ -19,8 +18,6 @@ from snnsim.layers.base import (
     Layer,
     MicroBatch,
     Signal,
-    constant,
-    nonzero_values,
 )
 from snnsim.layers.neurons import FiringNeurons
 from snnsim.layers.readout import LeakyIntegrators, StepReadout, step_logits, step_readout
@@ -299,39 +296,6 @@ def mean_output(layer: Layer, output: Signal, micro: MicroBatch) -> FloatArray:
     if isinstance(output, Events):
         return (neuron_spikes(layer, output, micro.samples) / micro.steps).astype(np.float32)
     return np.asarray(output.values.reshape(micro.samples, -1, layer.size).mean(axis=1))
-
-
-def count(plan: Plan, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch) -> RunCounts:
-    """Count a micro-batch's forward pass, layer by layer; ``run`` is what `run_layers` returned."""
-    records = [layer.count(*signals, micro) for layer, signals in _signals(plan, network_input, run, micro)]
-    return RunCounts(records, InputCounts(_input_events(network_input, micro.steps)))
-
-
-def count_steps(plan: Plan, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch) -> list[StepCounts]:
-    """Count a micro-batch's forward pass step by step, layer by layer; see `count`."""
-    return [layer.count_steps(*signals, micro) for layer, signals in _signals(plan, network_input, run, micro)]
-
-
-def _signals(
-    plan: Plan, network_input: Signal, run: Mapping[int, Signal], micro: MicroBatch
-) -> Iterator[tuple[Layer, tuple[Signal, Signal]]]:
-    """Give every layer with what went in and what came out; what no layer looks at has some shape only."""
-    inputs = {0: network_input, **run}
-    after: Signal = Analog(np.empty((micro.samples, 1, plan.layers[-1].size), np.float32))
-    for layer in plan.layers:
-        signal = inputs.get(layer.index, network_input if layer.index <= plan.begin else after)
-        yield layer, (signal, inputs.get(layer.index + 1, after))
-
-
-def _input_events(signal: Signal, steps: int) -> NDArray[np.int64]:
-    return nonzero_values(signal) * (steps if constant(signal) else 1)
-
-
-def fan_outs(layers: Sequence[Layer]) -> dict[int, NDArray[np.int64]]:
-    """Return the fan-out of every layer with weights, recurrent ones included."""
-    fan_out = {layer.index: layer.fan_out() for layer in layers if isinstance(layer, Affine)}
-    recurrent = [layer for layer in layers if isinstance(layer, FiringNeurons) and layer.firing.recurrent]
-    return fan_out | {layer.index: layer.recurrent_fan_out() for layer in recurrent}
 
 
 def hidden_firing(layers: Sequence[Layer]) -> list[Layer]:

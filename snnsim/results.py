@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.accounting import RunCounts, StepCounts
+from snnsim.counting import Tallies
 from snnsim.errors import InputError
 from snnsim.events import Events
 from snnsim.tables import LAYER_COLUMNS, LayerFacts, html_table, layer_rows, text_table
@@ -43,7 +44,7 @@ class MicroRun:
 
     logits: FloatArray
     step_logits: FloatArray | None
-    counts: RunCounts
+    tallies: Tallies
     step_counts: Sequence[StepCounts] | None
     events: Mapping[int, Events]
     membrane: Mapping[int, FloatArray]
@@ -135,7 +136,7 @@ class BatchRun:
         return layer_rows(self.layers, [counts.totals() for counts in self.counts], len(self.logits))
 
 
-def join(parts: Sequence[MicroRun], steps: int, layers: Sequence[LayerFacts]) -> BatchRun:
+def join(parts: Sequence[MicroRun], counts: RunCounts, steps: int, layers: Sequence[LayerFacts]) -> BatchRun:
     """Put micro-batches together, time first."""
     first = parts[0]
     step_logits = [part.step_logits for part in parts if part.step_logits is not None]
@@ -144,7 +145,7 @@ def join(parts: Sequence[MicroRun], steps: int, layers: Sequence[LayerFacts]) ->
     return BatchRun(
         logits=np.concatenate([part.logits for part in parts]),
         step_logits=_time_first(step_logits, steps) if step_logits else None,
-        counts=RunCounts.join([part.counts for part in parts]),
+        counts=counts,
         step_counts=[StepCounts.join(of, axis=1) for of in zip(*step_counts, strict=True)] if step_counts else None,
         events={index: Events.join([part.events[index] for part in parts]) for index in first.events},
         membrane={index: _time_first([part.membrane[index] for part in parts], steps) for index in first.membrane},

@@ -17,7 +17,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import InputCounts, LayerCounts, RunCounts, StepCounts, sum_of
+from snnsim.accounting import StepCounts
+from snnsim.counting import Counting, Tallies, count_steps, over_time
 from snnsim.events import Events
 from snnsim.gradient_sums import Share
 from snnsim.kernels import codes
@@ -27,8 +28,6 @@ from snnsim.passes import (
     Plan,
     add_neuron_spikes,
     backward,
-    count,
-    count_steps,
     readout_gradient,
     run_layers,
     spikes_of,
@@ -120,7 +119,7 @@ class _Segmented:
 class SegmentedRun(_Segmented):
     """A forward pass of one micro-batch in segments.
 
-    ``counts`` are its counters over all of them, ``step_counts`` those of every step where ``by_step`` asks for them.
+    ``tallies`` are those of all of them, ``step_counts`` the counters of every step where ``by_step`` asks for them.
     """
 
     def __init__(
@@ -130,33 +129,26 @@ class SegmentedRun(_Segmented):
         signal: Signal,
         micro: MicroBatch,
         every: int,
+        counting: Counting,
         *,
         with_steps: bool,
         by_step: bool,
     ) -> None:
         super().__init__(plan, signal, micro, every)
-        self._network_input = network_input
-        self._parts: list[RunCounts] = []
+        self._network_input, self._counting = network_input, counting
+        self._parts: list[Tallies] = []
         self._step_parts: list[list[StepCounts]] | None = [] if by_step else None
         self.logits, self.step_logits = self._forward(with_steps=with_steps)
-        self.counts = self._total()
+        self.tallies = over_time(self._parts)
         self.step_counts: list[StepCounts] | None = None
         if self._step_parts is not None:
             self.step_counts = [StepCounts.join(parts, axis=0) for parts in zip(*self._step_parts, strict=True)]
 
     def _ran(self, inputs: Mapping[int, Signal]) -> None:
         network_input = self._network_input if self._plan.begin else inputs[0]
-        self._parts.append(count(self._plan, network_input, inputs, self._part))
+        self._parts.append(self._counting.tally(network_input, inputs, self._part))
         if self._step_parts is not None:
             self._step_parts.append(count_steps(self._plan, network_input, inputs, self._part))
-
-    def _total(self) -> RunCounts:
-        layers: list[LayerCounts] = []
-        same = constant(self._network_input)
-        for layer, parts in zip(self._plan.layers, zip(*self._parts, strict=True), strict=True):
-            layers.append(LayerCounts.over_time(parts, constant=same))
-            same = same and not layer.carries
-        return RunCounts(layers, InputCounts(sum_of([part.input.events for part in self._parts])))
 
 
 class SegmentedPass(_Segmented):

@@ -35,7 +35,7 @@ LEVELS: list[set[str]] = [
     {"distillation"},
     {"layers"},
     {"gradient_sums"},
-    {"augment", "encoders", "passes", "regularizers", "results", "segments"},
+    {"augment", "counting", "encoders", "passes", "regularizers", "results", "segments"},
     {"features"},
     {"engine"},
     {"network"},

@@ -4,12 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import LayerCounts, StepCounts
+from snnsim.accounting import Counter, LayerCounts, StepCounts, Tally
 from snnsim.errors import InputError
 from snnsim.events import Events
 from snnsim.kernels import propagate
@@ -40,6 +41,13 @@ class Analog:
     """Analog values ``[M, S, N]``: S is T, or 1 where they are the same at every step."""
 
     values: FloatArray
+
+    @cached_property
+    def per_sample(self) -> NDArray[np.int64]:
+        """Number of values of each sample that are not zero, int64 [M]; of constant ones, at one step."""
+        counts = np.empty(self.values.shape[0], np.int64)
+        propagate.count_nonzero(np.ascontiguousarray(self.values.reshape(counts.size, -1)), counts)
+        return counts
 
 
 Signal = Events | Analog
@@ -148,7 +156,7 @@ class MicroBatch:
     dropout_keys: SampleKeys | None = None
     path: str = "auto"
     trace: bool = True
-    fan_out: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
+    fan_out: "Mapping[int, FanOut]" = field(default_factory=dict)
     reached: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     saved: dict[int, Any] = field(default_factory=dict)
     extra: dict[int, FloatArray] = field(default_factory=dict)
@@ -225,9 +233,16 @@ class Layer(ABC):
     ) -> Gradient | None:
         """Add to the parameters' ``gradients``; return the gradient of the input signal if ``inputs`` asks for it."""
 
-    def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
-        """Count one forward pass: ``signal`` went in, ``output`` came out."""
-        return LayerCounts.zeros(samples_of(signal))
+    def tally(self, signal: Signal, output: Signal, micro: MicroBatch) -> Tally:
+        """Count in one forward pass what `count` has to know: ``signal`` went in, ``output`` came out.
+
+        Tallies of several stretches of steps add up, those of several micro-batches are put one after another.
+        """
+        return {}
+
+    def count(self, tally: Tally, run: "Counted") -> LayerCounts:
+        """Turn the tallies of a batch into counters."""
+        return LayerCounts.zeros(run.batch)
 
     def count_steps(self, signal: Signal, output: Signal, micro: MicroBatch) -> StepCounts:
         """Count one forward pass step by step."""
@@ -294,32 +309,35 @@ class Affine(Layer):
         else:
             propagate.weighted_sum(signal.values.reshape(*signal.values.shape[:2], -1), step_weights, activity)
 
-    def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
-        """Count the synapses that every delivered event reaches."""
-        counts = LayerCounts.zeros(samples_of(signal))
-        fan_out = micro.fan_out[self.index]
-        reached = delivered(signal, fan_out)
+    def tally(self, signal: Signal, output: Signal, micro: MicroBatch) -> Tally:
+        """Count what every delivered event reaches, under the kind of the edge."""
+        reached = micro.fan_out[self.index].tally(signal)
         if isinstance(signal, Events):
-            if signal.values is None:
-                counts.acs = reached[:, 1]
-            else:
-                counts.macs = reached[:, 1]
+            return {"binary" if signal.values is None else "graded": reached}
+        return {"analog": reached * micro.steps if constant(signal) else reached}
+
+    def count(self, tally: Tally, run: "Counted") -> LayerCounts:
+        """Count the synapses that every delivered event reaches."""
+        counts = LayerCounts.zeros(run.batch)
+        fan_out = run.fan_out[self.index]
+        ((kind, reached),) = tally.items()
+        counts.synops_structural, effective = fan_out.reached(reached)
+        counts.synops_effective = effective
+        if kind == "binary":
+            counts.acs = effective
         else:
-            if constant(signal):
-                counts.macs_once = reached[:, 1]
-                reached = reached * micro.steps
-            counts.macs = reached[:, 1]
-        counts.synops_structural = reached[:, 0]
-        counts.synops_effective = reached[:, 1]
-        counts.macs_dense += micro.steps * int(fan_out[:, 0].sum())
+            counts.macs = effective
+        if kind == "analog" and (run.constant or run.steps == 1):
+            counts.macs_once = effective // run.steps
+        counts.macs_dense = run.steps * fan_out.total
         if "bias" in self.parameters:
-            counts.bias_adds += micro.steps * self.size
+            counts.bias_adds = run.steps * self.size
         return counts
 
     def count_steps(self, signal: Signal, output: Signal, micro: MicroBatch) -> StepCounts:
         """Count the synapses of nonzero weight that are reached at every step, and look at the values."""
         counts = StepCounts.zeros(micro.steps, samples_of(signal))
-        effective = micro.fan_out[self.index][:, 1]
+        effective = micro.fan_out[self.index].effective
         if isinstance(signal, Events):
             counts.synops[...] = signal.by_step(effective[signal.indices])
             if signal.values is not None:
@@ -331,36 +349,87 @@ class Affine(Layer):
         return counts
 
 
-def delivered(signal: Signal, fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many synapses a signal's events, or values that are not zero, reach: int64 [M, 2] by sample.
+class FanOut:
+    """The synapses that each input of a layer reaches, and what they add up to over the layer's input.
 
-    ``fan_out`` [F, 2] is the inputs'.
+    Where all inputs reach the same, which is found out here and not for every micro-batch, events need only be counted.
+
+    Parameters
+    ----------
+    synapses : int64 [F, 2]
+        Per input the existing synapses and those of nonzero weight: ``structural`` and ``effective`` [F].
     """
-    if (fan_out == fan_out[0]).all():
-        return np.asarray(nonzero_values(signal)[:, None] * fan_out[0])
-    if isinstance(signal, Events):
-        reached = np.empty((signal.batch, 2), np.int64)
-        propagate.count_delivered(signal.indptr, signal.indices, fan_out, signal.num_steps, reached)
-        return reached
-    # Float64 for the BLAS: exact up to 2^53 synapses.
-    present = np.count_nonzero(signal.values.reshape(samples_of(signal), -1, fan_out.shape[0]), axis=1)
-    return np.asarray((present.astype(np.float64) @ fan_out.astype(np.float64)).astype(np.int64))
+
+    def __init__(self, synapses: NDArray[np.int64]) -> None:
+        self.structural, self.effective = np.ascontiguousarray(synapses.T)
+        *self._same, self._equal = propagate.alike(self.structural, self.effective)
+        self._added_up: list[Counter] = []
+        if not self._same[0]:
+            self._added_up.append(self.structural)
+        if not self._same[1] and not self._equal:  # they are equal where no weight is zero
+            self._added_up.append(self.effective)
+
+    def tally(self, signal: Signal) -> Counter:
+        """Count events, or values that are not zero, and what `reached` has to know beside: int64 [1 or more, M]."""
+        if isinstance(signal, Events):
+            return self.tally_first(signal, signal.num_steps)
+        if not self._added_up:
+            return signal.per_sample[None]
+        tally = self._begun(signal.per_sample)
+        values = np.ascontiguousarray(signal.values.reshape(samples_of(signal), -1, self.effective.size))
+        for synapses, row in zip(self._added_up, tally[1:], strict=True):
+            propagate.count_reached(values, synapses, row)
+        return tally
+
+    def tally_first(self, events: Events, steps: int) -> Counter:
+        """Count the same of the events of the first steps."""
+        count = events.per_sample if steps == events.num_steps else events.in_first(steps)
+        if not self._added_up:
+            return count[None]
+        tally = self._begun(count)
+        for synapses, row in zip(self._added_up, tally[1:], strict=True):
+            propagate.count_delivered(events.indptr, events.indices, synapses, events.num_steps, steps, row)
+        return tally
+
+    def _begun(self, count: Counter) -> Counter:
+        """Return a tally with the number of events, and room for what else is added up."""
+        tally = np.empty((1 + len(self._added_up), count.size), np.int64)
+        tally[0] = count
+        return tally
+
+    def reached(self, tally: Counter) -> tuple[Counter, Counter]:
+        """Return the existing synapses that were reached, and those of nonzero weight, int64 [B] each."""
+        structural = tally[0] * self.structural[0] if self._same[0] else tally[1]
+        if self._equal:
+            return structural, structural
+        return structural, tally[0] * self.effective[0] if self._same[1] else tally[-1]
+
+    @property
+    def total(self) -> int:
+        """All existing synapses."""
+        return int(self.structural[0]) * self.structural.size if self._same[0] else int(self.structural.sum())
 
 
-def nonzero_values(signal: Signal) -> NDArray[np.int64]:
-    """Return how many events a signal has, or values that are not zero, by sample; of constant ones, at one step."""
-    if isinstance(signal, Events):
-        return signal.per_sample
-    counts = np.empty(samples_of(signal), np.int64)
-    propagate.count_nonzero(np.ascontiguousarray(signal.values.reshape(counts.size, -1)), counts)
-    return counts
+@dataclass(eq=False)
+class Counted:
+    """What a layer's counters are made of beside its tallies.
+
+    Samples and steps of the batch, the fan-out of layers, and whether what goes into the layer is constant, as the
+    network's input is.
+    """
+
+    batch: int
+    steps: int
+    fan_out: Mapping[int, FanOut]
+    constant: bool
 
 
 def synapses(rows: FloatArray) -> NDArray[np.int64]:
     """Return per row of weights [F, N] how many synapses it has, and how many of nonzero weight, int64 [F, 2]."""
-    effective = np.empty(rows.shape[0], np.int64)
-    propagate.count_nonzero(rows, effective)
-    return np.stack([np.full_like(effective, rows.shape[1]), effective], axis=1)
+    both = np.empty((2, rows.shape[0]), np.int64)
+    both[0] = rows.shape[1]
+    propagate.count_nonzero(rows, both[1])
+    return both.T
 
 
 def samples_of(signal: Signal) -> int:

@@ -113,6 +113,8 @@ class Conv2d(Affine):
         self._products = ImageProducts(window, groups, out, self._orders, padded_of)
         runs = window.runs
         self._reached = (window.hits(0), runs.ptr, runs.tap, runs.out, runs.length)
+        # Which taps have a row, or a column, of the image: [kernel, size].
+        self._taps_at = [(window.hits(axis) >= 0).astype(np.int64) for axis in (0, 1)]
 
     @property
     def _bias(self) -> FloatArray:
@@ -363,14 +365,12 @@ class Conv2d(Affine):
 
     def fan_out(self) -> NDArray[np.int64]:
         """Return per input the existing synapses and those of nonzero weight, int64 [F, 2], exact at the borders."""
-        rows = (self.window.hits(0) >= 0).astype(np.int64)
-        columns = (self.window.hits(1) >= 0).astype(np.int64)
-        present = np.count_nonzero(self._orders.grouped(self.parameters["weight"]), axis=1)
-        taps = present.reshape(-1, *self.window.kernel)
-        effective = np.einsum("ckl,ky,lx->cyx", taps, rows, columns, optimize=True)
-        structural = self.group_outputs * np.multiply.outer(rows.sum(axis=0), columns.sum(axis=0))
-        both = [np.broadcast_to(structural, effective.shape).ravel(), effective.ravel()]
-        return np.stack(both, axis=1).astype(np.int64)
+        rows, columns = self._taps_at
+        both = np.empty((2, self.window.image[0], rows.shape[1], columns.shape[1]), np.int64)
+        both[0] = self.group_outputs * np.multiply.outer(rows.sum(axis=0), columns.sum(axis=0))
+        present = (self._orders.grouped(self.parameters["weight"]) != 0).sum(axis=1)
+        np.matmul(rows.T @ present.reshape(-1, *self.window.kernel), columns, out=both[1])
+        return both.reshape(2, -1).T
 
 
 def _stretches(kind: NDArray[Any]) -> list[tuple[int, int]]:

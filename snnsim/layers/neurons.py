@@ -10,21 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnsim import surrogates
-from snnsim.accounting import LayerCounts, StepCounts
+from snnsim.accounting import LayerCounts, StepCounts, Tally
 from snnsim.events import Events
 from snnsim.kernels import codes, neurons, neurons_back, propagate, vectors
 from snnsim.layers.base import (
     NOT_CARRIED,
     Analog,
+    Counted,
     FloatArray,
     Gradient,
     Layer,
     MicroBatch,
     Shape,
     Signal,
-    delivered,
     event_values,
-    samples_of,
     synapses,
 )
 from snnsim.layers.packing import add_weight_gradient
@@ -302,22 +301,34 @@ class FiringNeurons(Layer):
             low, high = (LEAST_THRESHOLD, None) if key == "threshold" else (0, 1)
             np.clip(self.parameters[key], low, high, out=self.parameters[key])
 
-    def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
-        """Count spikes, updates, resets, and what recurrent weights deliver."""
+    def tally(self, signal: Signal, output: Signal, micro: MicroBatch) -> Tally:
+        """Count spikes, and those that recurrent weights deliver."""
         assert isinstance(output, Events)
-        counts = LayerCounts.zeros(samples_of(signal))
-        counts.spikes = output.per_sample
-        counts.neuron_updates += micro.steps * self.size
+        spikes = output.per_sample
+        if not self.firing.recurrent:
+            return {"spikes": spikes}
+        # One step later: all but those of the last step, and those of the step before the first.
+        fan_out, early = micro.fan_out[self.index], micro.steps - 1
+        delivered = fan_out.tally_first(output, early)
+        begun = micro.begun.get(self.index)
+        if begun is not None:
+            delivered = delivered + fan_out.tally(Analog(begun[:, codes.FIRED : codes.FIRED + 1]))
+        return {"spikes": spikes, "delivered": delivered}
+
+    def count(self, tally: Tally, run: Counted) -> LayerCounts:
+        """Count spikes, updates, resets, and what recurrent weights deliver."""
+        counts = LayerCounts.zeros(run.batch)
+        spikes = tally["spikes"]
+        counts.spikes = spikes
+        counts.neuron_updates = run.steps * self.size
         if self.firing.reset != "none":
-            counts.resets = output.per_sample
+            counts.resets = spikes
         if self.firing.recurrent:
-            late = self._delivered_late(output, micro)
-            reached = delivered(late, micro.fan_out[self.index])
-            counts.synops_recurrent = reached[:, 0]
-            counts.synops_recurrent_effective = reached[:, 1]
-            counts.acs = reached[:, 1]
-            counts.undelivered = output.per_sample - late.per_sample
-            counts.macs_dense += micro.steps * self.size**2
+            counts.synops_recurrent, effective = run.fan_out[self.index].reached(tally["delivered"])
+            counts.synops_recurrent_effective = effective
+            counts.acs = effective
+            counts.undelivered = spikes - tally["delivered"][0]
+            counts.macs_dense = run.steps * self.size**2
         return counts
 
     def count_steps(self, signal: Signal, output: Signal, micro: MicroBatch) -> StepCounts:
@@ -327,7 +338,7 @@ class FiringNeurons(Layer):
         counts.active[...] = output.by_step(np.ones(output.indices.size, np.int64))
         if self.firing.recurrent:
             late = self._delivered_late(output, micro)
-            counts.synops[...] = late.by_step(micro.fan_out[self.index][late.indices, 1])
+            counts.synops[...] = late.by_step(micro.fan_out[self.index].effective[late.indices])
         return counts
 
     def recurrent_fan_out(self) -> NDArray[np.int64]:

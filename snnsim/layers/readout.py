@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from snnsim.accounting import LayerCounts
+from snnsim.accounting import LayerCounts, Tally
 from snnsim.events import Events
 from snnsim.kernels import codes, integrators
 from snnsim.layers.base import (
     NOT_CARRIED,
     Analog,
+    Counted,
     FloatArray,
     Gradient,
     Layer,
     MicroBatch,
     Shape,
     Signal,
-    samples_of,
 )
 from snnsim.layers.neurons import as_current, per_neuron
 
@@ -96,10 +96,10 @@ class LeakyIntegrators(Layer):
             left = np.where(ends == steps, left, 0)
         return left.astype(np.float32)
 
-    def count(self, signal: Signal, output: Signal, micro: MicroBatch) -> LayerCounts:
+    def count(self, tally: Tally, run: Counted) -> LayerCounts:
         """Count the updates."""
-        counts = LayerCounts.zeros(samples_of(signal))
-        counts.neuron_updates += micro.steps * self.size
+        counts = LayerCounts.zeros(run.batch)
+        counts.neuron_updates = run.steps * self.size
         return counts
 
 

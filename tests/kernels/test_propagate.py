@@ -128,12 +128,24 @@ def test_scatter_dense(edge: Edge) -> None:
 
 @given(edges())
 def test_count_delivered(edge: Edge) -> None:
-    """Every event counts its input's synapses, of each kind, for its sample."""
-    fan_out = edge.rng.integers(0, 2**40, (edge.rows.shape[1], 2))
-    counts = np.full((edge.events.batch, 2), -1)
-    propagate.count_delivered(edge.events.indptr, edge.events.indices, fan_out, edge.events.num_steps, counts)
-    present = (edge.rows != 0).reshape(edge.events.batch, edge.events.num_steps, -1).sum(axis=1)
-    assert np.array_equal(counts, present @ fan_out)
+    """Every event of the first steps counts its input's synapses for its sample."""
+    steps, inputs = edge.events.num_steps, edge.rows.shape[1]
+    fan_out = edge.rng.integers(0, 2**40, (inputs,))
+    for delivered in range(steps + 1):
+        counts = np.full(edge.events.batch, -1)
+        propagate.count_delivered(edge.events.indptr, edge.events.indices, fan_out, steps, delivered, counts)
+        present = (edge.rows != 0).reshape(edge.events.batch, steps, inputs)[:, :delivered].sum(axis=1)
+        assert np.array_equal(counts, present @ fan_out)
+
+
+@given(edges())
+def test_count_reached(edge: Edge) -> None:
+    """Every value other than zero counts its input's synapses for its sample."""
+    fan_out = edge.rng.integers(0, 2**40, (edge.rows.shape[1],))
+    values = edge.rows.reshape(edge.events.batch, edge.events.num_steps, -1)
+    counts = np.full(edge.events.batch, -1)
+    propagate.count_reached(values, fan_out, counts)
+    assert np.array_equal(counts, (values != 0).sum(axis=1) @ fan_out)
 
 
 @pytest.mark.parametrize("events", [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 25])
@@ -146,3 +158,11 @@ def test_unrolled_loops_miss_no_event(events: int, targets: int) -> None:
     current = rubbish(1, targets)
     propagate.gather_graded(np.array([0, events]), indices, np.ones(events, np.float32), weight, nil, current)
     assert np.array_equal(current, total)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=9))
+def test_alike(pairs: list[tuple[int, int]]) -> None:
+    """What sets say of the same numbers."""
+    first, second = np.array(pairs).T.copy()
+    expected = len(set(first.tolist())) == 1, len(set(second.tolist())) == 1, first.tolist() == second.tolist()
+    assert propagate.alike(first, second) == expected
