@@ -88,14 +88,14 @@ class Plan:
         """The widest layer's outputs over time, as `micro_batch_size` counts them.
 
         Neurons behind the stem have neither currents nor deltas of every step, only a trace that is written once and
-        read once: a fourth of what others come back to.
+        read once, and so little to do that the interpreter's time between their kernels shows: they count an eighth.
         """
         return max((self._width(layer) for layer in self.layers[self.begin :]), default=1)
 
     def _width(self, layer: Layer) -> int:
         behind_stem = self.stem is not None and layer.index == self.begin
         once = behind_stem and isinstance(layer, FiringNeurons) and not layer.firing.recurrent
-        return -(-layer.size // 4) if once else layer.size
+        return -(-layer.size // 8) if once else layer.size
 
     @cached_property
     def weighted(self) -> Affine | None:
