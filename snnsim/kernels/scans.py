@@ -73,7 +73,7 @@ def _fire(writer: Writer) -> None:
             drive = writer.at("drive", builder.mul(t, given["drive_step"]), at)
             to = writer.at("u", builder.mul(t, given["u_step"]), at)
             bits = writer.at("fired", builder.mul(t, given["fired_step"]), first_byte)
-            _ask_for_next(writer, drive, len(masks))
+            _ask_for_next(writer, to, len(masks))
             for k, mask in enumerate(masks):
                 u = builder.fadd(builder.fmul(beta[k], builder.load(rest[k])), writer.load(drive, k, mask))
                 u = builder.fsub(u, builder.load(pending[k]))
@@ -181,7 +181,7 @@ def _carry_back(writer: Writer) -> None:
             above = writer.at("above", builder.mul(t, given["above_step"]), at)
             out = writer.at("out", builder.mul(t, given["out_step"]), at)
             row = writer.at("u", builder.mul(t, given["n"]), at)
-            for pointer in (row, above):
+            for pointer in (row, above, out):
                 _ask_for_next(writer, pointer, len(masks))
             u = [writer.load(row, k, mask) for k, mask in enumerate(masks)]
             for k, (h, mask) in enumerate(zip(_derivatives(writer, u, threshold), masks, strict=True)):
