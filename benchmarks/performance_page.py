@@ -1,8 +1,8 @@
 """Bring docs/performance.md up to date from what the benchmarks measured.
 
-    python benchmarks/performance_page.py compare.json limits.json scaling.json latency.json
+    python benchmarks/performance_page.py compare.json limits.json scaling.json latency.json counting.json
 
-The files are what ``--json`` of compare.py, limits.py, scaling.py and latency.py wrote, in this order. Each part of the
+The files are what ``--json`` of the commands of these names wrote, in this order. Each part of the
 page between ``<!-- NAME -->`` and ``<!-- end -->`` is written anew, the figures go to docs/figures/. What stands
 outside of these parts is written by hand.
 """
@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import compare_report
+import counting
 import latency
 import limits_report
 import scaling_figures
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PARTS = ("compare", "limits", "scaling", "latency")
+PARTS = ("compare", "limits", "scaling", "latency", "counting")
 Results = dict[str, Any]
 
 
@@ -99,6 +100,12 @@ def of_latency(results: Results, figures: Path) -> str:
     return f"{machine(results)}\n\n{latency.markdown(results)}"
 
 
+def of_counting(results: Results, figures: Path) -> str:
+    """Write the table of what counting costs."""
+    threads = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
+    return f"{machine(results)} On {threads}.\n\n{counting.markdown(results)}"
+
+
 def machine(results: Results) -> str:
     """Say where something was measured."""
     about = results["machine"]
@@ -116,6 +123,7 @@ BODIES: dict[str, Callable[[Results, Path], str]] = {
     "limits": of_limits,
     "scaling": of_scaling,
     "latency": of_latency,
+    "counting": of_counting,
 }
 
 

@@ -24,6 +24,8 @@ POINT = {
     "disturbed": True,
 }
 RATES = {"additions": 1e9, "multiply_adds": 2e9, "cached_bytes": 3e9, "memory_bytes": 4e9}
+COSTS = {"without_ms": 3.0, "with_ms": 3.09, "cost_percent": 3.0}
+COUNTING = {"median": COSTS, "least": COSTS, "rounds": 3, "disturbed": False}
 LATENCY = {"median_ms": 2.0, "p95_ms": 3.0, "disturbed": False, "events_a_sample": 100.0}
 
 
@@ -38,6 +40,7 @@ def measured() -> dict[str, Any]:
             "axes": {axis: [POINT | {"value": value} for value in values] for axis, values in scaling.AXES.items()},
         },
         "latency": {"machine": ABOUT, "workloads": {"W1": {"snnsim": LATENCY}}},
+        "counting": {"machine": ABOUT, "threads": 1, "workloads": {"W1": COUNTING}},
     }
 
 
