@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,7 @@ class Dense(Affine):
             self.parameters["bias"] = rng.uniform(-bound, bound, out).astype(np.float32)
         self._no_bias = np.zeros(out, np.float32)
         self._packed = NOT_PACKED
+        self._buckets, self._pack_next, self._packing = 0, False, Lock()
 
     @property
     def _rows(self) -> FloatArray:
@@ -68,8 +70,16 @@ class Dense(Affine):
         return self.parameters.get("bias", self._no_bias)
 
     def prepare(self, buckets: int) -> None:
-        """Pack the weights for many buckets of events."""
-        self._packed = pack_weights(self._rows, buckets, self._packed)
+        """Take note that packed weights are old, and for how many buckets of events new ones would be."""
+        self._buckets, self._pack_next = buckets, True
+
+    def _packed_rows(self) -> FloatArray:
+        """Return the weights packed, or `NOT_PACKED`: the first micro-batch that asks for them does the work."""
+        with self._packing:
+            if self._pack_next:
+                self._packed = pack_weights(self._rows, self._buckets, self._packed)
+                self._pack_next = False
+        return self._packed
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Return the currents, [M, T, out], or [M, 1, out] for input that is the same at every step."""
@@ -98,7 +108,7 @@ class Dense(Affine):
 
     def _gather(self, events: Events, current: FloatArray) -> None:
         if events.values is None:
-            packed = self._packed if read_packed(events.indices.size, current.shape[0]) else NOT_PACKED
+            packed = self._packed_rows() if read_packed(events.indices.size, current.shape[0]) else NOT_PACKED
             row_sums.gather(events.indptr, events.indices, self._rows, packed, self._bias, current)
         else:
             propagate.gather_graded(events.indptr, events.indices, events.values, self._rows, self._bias, current)
