@@ -13,8 +13,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function over arrays and numbers, cached on disk, running without the interpreter lock.
 
     No fastmath: it would let the compiler reorder sums (results would differ between machines) and drop checks for
-    NaN. A kernel calls only functions of its own file, of `vectors`, `scans` and `lanes`: Numba's cache does not notice
-    an edit elsewhere.
+    NaN. A kernel calls only functions of its own file, of `vectors`, `scans`, `lanes` and `dots`: Numba's cache does
+    not notice an edit elsewhere.
     """
     return _compiled(function, fastmath=False)
 

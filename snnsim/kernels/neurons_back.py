@@ -3,41 +3,19 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.kernels._jit import dot_kernel, kernel
-from snnsim.kernels.codes import (
-    BOXCAR,
-    PENDING,
-    REST,
-    SUBTRACT,
-    SUBTRACT_DELAYED,
-    SYNAPTIC,
-    TRACE,
-    TRIANGLE,
-    ZERO,
-)
+from snnsim.kernels._jit import kernel
+from snnsim.kernels.codes import BOXCAR, TRIANGLE, ZERO
+from snnsim.kernels.dots import add_needed_products
 from snnsim.kernels.scans import carry_back, surrogate
-from snnsim.kernels.vectors import add_products, emit_nonzero
+from snnsim.kernels.vectors import add_products
 
 FloatArray = NDArray[np.float32]
 
 
-# Rows of scratch of `backpropagate`, and as many for each sample that goes beside others.
-BACK_ROWS = 4
+# Rows of scratch of the way back, and as many for each sample that goes beside others.
+BACK_ROWS = 3
 
-ONE = np.float32(1)
 NIL = np.float32(0)
-
-
-@dot_kernel
-def _add_needed_products(factors: FloatArray, weight: FloatArray, h: FloatArray, out: FloatArray) -> None:
-    """Add ``weight[j] . factors`` to ``out[j]`` where ``h[j]`` is not zero."""
-    for j in range(out.size):
-        if h[j] != NIL:
-            w = weight[j]
-            total = NIL
-            for k in range(factors.size):
-                total += w[k] * factors[k]
-            out[j] += total
 
 
 @kernel
@@ -45,88 +23,6 @@ def surrogate_derivative(code: int, sharpness: np.float32, u: FloatArray, thresh
     """Write ``h[r] = h(u[r] - threshold)`` for the rows of ``u`` [rows, N]."""
     for r in range(u.shape[0]):
         surrogate(u[r], threshold, h[r], threshold.size, code, sharpness)
-
-
-@kernel
-def _firing_limits(
-    membrane: FloatArray,
-    threshold: FloatArray,
-    fire_above: FloatArray,
-    rho: FloatArray,
-    adaptation: FloatArray,
-    begun: FloatArray,
-    b: int,
-    trace: FloatArray,
-    first: int,
-    levels: FloatArray,
-    limits: FloatArray,
-) -> None:
-    """Run sample b again: ``levels`` [T, N] are ``threshold + adaptation * a``; above ``limits`` it fired.
-
-    Both are written from row ``first`` on.
-
-    ``membrane`` [T, N] is the sample's; ``begun`` [M, 5, N] the states before the first step, or empty; ``trace`` [N]
-    scratch.
-    """
-    for j in range(trace.size):
-        trace[j] = begun[b, TRACE, j] if begun.size else NIL
-    for t in range(membrane.shape[0]):
-        u = membrane[t]
-        level = levels[first + t]
-        limit = limits[first + t]
-        for j in range(trace.size):
-            value = threshold[j] + adaptation[j] * trace[j]
-            level[j] = value
-            limit[j] = value if fire_above[j] == threshold[j] else np.nextafter(value, np.float32(-np.inf))
-        for j in range(trace.size):
-            trace[j] = rho[j] * trace[j] + (ONE if u[j] > limit[j] else NIL)
-
-
-@kernel
-def find_active(
-    membrane: FloatArray,
-    threshold: FloatArray,
-    fire_above: FloatArray,
-    rho: FloatArray,
-    adaptation: FloatArray,
-    code: int,
-    sharpness: np.float32,
-    state: FloatArray,
-    levels: FloatArray,
-    limits: FloatArray,
-    begun: FloatArray,
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
-) -> None:
-    """Write as events where the surrogate's derivative is not zero: there alone a spike's gradient matters.
-
-    ``indptr`` [M * T + 1], ``indices`` [at least M * T * N + `SLACK`]; scratch, arrays and ``begun`` as in
-    `backpropagate`.
-    """
-    samples, steps, n = membrane.shape
-    h, trace = state[0], state[1]
-    total = 0
-    indptr[0] = 0
-    for b in range(samples):
-        if rho.size:
-            _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, trace, 0, levels, limits)
-        for t in range(steps):
-            surrogate(membrane[b, t], levels[t] if rho.size else threshold, h, n, code, sharpness)
-            total = emit_nonzero(h, n, indices, total)
-            indptr[b * steps + t + 1] = total
-
-
-@kernel
-def _rested(reset: int, u: FloatArray, limit: FloatArray, threshold: FloatArray, rest: FloatArray) -> None:
-    """Write the membrane after the reset, as the next step's decay meets it."""
-    for j in range(rest.size):
-        s = u[j] > limit[j]
-        if reset == SUBTRACT:
-            rest[j] = u[j] - threshold[j] if s else u[j]
-        elif reset == ZERO:
-            rest[j] = NIL if s else u[j]
-        else:
-            rest[j] = u[j]
 
 
 @kernel
@@ -141,7 +37,6 @@ def backpropagate(
     threshold: FloatArray,
     fire_above: FloatArray,
     reset: int,
-    recurrent: FloatArray,
     code: int,
     sharpness: np.float32,
     carried: FloatArray,
@@ -152,80 +47,68 @@ def backpropagate(
     The spikes' gradient at step t is ``spike_gradient[b, t] * step_weights[t] + extra[b]``; ``spike_gradient`` is
     [M, T, N], or [M, 1, N] where it is the same at every step but for the weight. ``extra`` [M, N]. Written:
     ``delta`` [M, T, N] (may be ``spike_gradient``), or nothing where it is empty, and ``delta_sum`` [M, N], its sum
-    over time. ``recurrent`` [N, N], or empty: one row per neuron that is *reached*, or, for surrogates of compact
-    support, per neuron that fires. ``state`` [`BACK_ROWS` * K + `BACK_ROWS`, N] is scratch: K samples, at most
-    `TOGETHER`, go through a step side by side and share what is loaded of the recurrent weights; no delta depends on
-    it. Where the steps are part of a longer run, ``carried`` [M, 3, N] are dL/du, dL/di and dL/da of the step after the
-    last, overwritten by those of the first; otherwise it is empty.
+    over time. Where the steps are part of a longer run, ``carried`` [M, 3, N] are dL/du, dL/di and dL/da of the step
+    after the last, overwritten by those of the first; otherwise it is empty. ``state`` [`BACK_ROWS`, N] is scratch.
 
-    With ``g`` the gradient of a spike, direct and through recurrent weights:
-    ``delta[t] = du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]``. No gradient goes through the reset.
+    With ``g`` the gradient of a spike: ``delta[t] = du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]``. No gradient
+    goes through the reset.
     """
     samples, steps, n = membrane.shape
-    same = spike_gradient.shape[1] == 1
+    above_step = 0 if spike_gradient.shape[1] == 1 else n
     keep = delta.size > 0
-    carry = carried.size > 0
-    compact = code in (TRIANGLE, BOXCAR)
-    h, cleared_above, no_more, spare = state[0], state[1], state[2], state[3]
-    together = state.shape[0] // BACK_ROWS - 1
-    side_by_side = state[BACK_ROWS:].reshape(BACK_ROWS, together, n)
-    all_g, all_du, totals = side_by_side[0], side_by_side[1], side_by_side[2]
-    once = np.ones(1, np.float32)
-    weights = recurrent.reshape(-1)
-    for j in range(n):
-        cleared_above[j] = fire_above[j] if reset == ZERO else np.float32(np.inf)
-        no_more[j] = NIL
-    stretch = 1 if recurrent.size else steps
-    for first in range(0, samples, together):
-        count = min(together, samples - first)
-        for s in range(count):
-            for j in range(n):
-                all_du[s, j] = carried[first + s, 0, j] if carry else NIL
-                totals[s, j] = NIL
-        for t in range(steps - stretch, -1, -stretch):
-            if recurrent.size:
-                for s in range(count):
-                    above, more, g = spike_gradient[first + s, 0 if same else t], extra[first + s], all_g[s]
-                    for j in range(n):
-                        g[j] = above[j] * step_weights[t] + more[j]
-                    if compact:
-                        surrogate(membrane[first + s, t], threshold, h, n, code, sharpness)
-                        _add_needed_products(all_du[s], recurrent, h, g)
-                if not compact:
-                    add_products(all_du.reshape(-1), n, weights, all_g.reshape(-1), n, n, count)
-            for s in range(count):
-                b = first + s
-                above = all_g[s] if recurrent.size else spike_gradient[b].reshape(-1)
-                carry_back(
-                    membrane[b].reshape(-1)[t * n :],
-                    above,
-                    0 if same or recurrent.size else n,
-                    once if recurrent.size else step_weights,
-                    no_more if recurrent.size else extra[b],
-                    beta,
-                    cleared_above,
-                    threshold,
-                    all_du[s],
-                    totals[s],
-                    delta[b].reshape(-1)[t * n :] if keep else spare,
-                    n if keep else 0,
-                    n,
-                    stretch,
-                    code,
-                    sharpness,
-                )
-        for s in range(count):
-            for j in range(n):
-                delta_sum[first + s, j] = totals[s, j]
-            if carry:
-                for j in range(n):
-                    carried[first + s, 0, j] = all_du[s, j]
-                    carried[first + s, 1, j] = all_du[s, j]
-                    carried[first + s, 2, j] = NIL
+    du, cleared_above, spare = state[0], state[1], state[2]
+    _mark_cleared(reset, fire_above, cleared_above)
+    for b in range(samples):
+        total = delta_sum[b]
+        _begin(carried, b, du, total)
+        carry_back(
+            membrane[b].reshape(-1),
+            spike_gradient[b].reshape(-1),
+            above_step,
+            step_weights,
+            extra[b],
+            beta,
+            cleared_above,
+            threshold,
+            du,
+            total,
+            delta[b].reshape(-1) if keep else spare,
+            n if keep else 0,
+            n,
+            steps,
+            code,
+            sharpness,
+        )
+        _end(carried, b, du)
 
 
 @kernel
-def backpropagate_all(
+def _mark_cleared(reset: int, fire_above: FloatArray, cleared_above: FloatArray) -> None:
+    """Write above what a membrane is cleared by the reset: nothing is left of it to carry a gradient."""
+    for j in range(cleared_above.size):
+        cleared_above[j] = fire_above[j] if reset == ZERO else np.float32(np.inf)
+
+
+@kernel
+def _begin(carried: FloatArray, b: int, du: FloatArray, total: FloatArray) -> None:
+    """Write what a sample's last step gets from the next: nothing, if there is none."""
+    for j in range(du.size):
+        du[j] = carried[b, 0, j] if carried.size else NIL
+        total[j] = NIL
+
+
+@kernel
+def _end(carried: FloatArray, b: int, du: FloatArray) -> None:
+    """Leave what the step before a sample's first gets, where there is one."""
+    if carried.size:
+        for j in range(du.size):
+            carried[b, 0, j] = du[j]
+            carried[b, 1, j] = du[j]
+            carried[b, 2, j] = NIL
+
+
+@kernel
+def backpropagate_recurrent(
     membrane: FloatArray,
     spike_gradient: FloatArray,
     step_weights: FloatArray,
@@ -236,156 +119,65 @@ def backpropagate_all(
     threshold: FloatArray,
     fire_above: FloatArray,
     reset: int,
-    recurrent: FloatArray,
     code: int,
     sharpness: np.float32,
     carried: FloatArray,
     state: FloatArray,
-    detach_reset: bool,
-    alpha: FloatArray,
-    rho: FloatArray,
-    adaptation: FloatArray,
-    levels: FloatArray,
-    limits: FloatArray,
-    learned: NDArray[np.float64],
-    begun: FloatArray,
+    recurrent: FloatArray,
 ) -> None:
-    """Do the same as `backpropagate` for neurons that have more than a membrane, or a gradient through the reset.
+    """Do the same as `backpropagate` where spikes also arrive through ``recurrent`` weights [N, N].
 
-    Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent``; ``learned`` [3, N],
-    to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8 * K, N] and, for adaptive
-    neurons, ``levels`` and ``limits`` [K * T, N]. ``begun`` [M, 5, N] are the states before the first step where that
-    is not the first of all; otherwise it is empty.
-
-    With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
-    and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
-    ``di[t] = du[t] + alpha di[t + 1]``.
+    These are one row per neuron that is *reached*, or, for surrogates of compact support, per neuron that fires.
+    ``delta`` is not empty. ``state`` [`BACK_ROWS` * (K + 1), N]: K samples, at most `TOGETHER`, go through a step side
+    by side and share what is loaded of the weights; no delta depends on it.
     """
     samples, steps, n = membrane.shape
     same = spike_gradient.shape[1] == 1
-    keep = delta.size > 0
     compact = code in (TRIANGLE, BOXCAR)
-    carry = carried.size > 0
-    together = state.shape[0] // 8
-    # Without a synaptic current the gradient of the input is the membrane's: the same row.
-    inputs = (3 if alpha.size else 2) * together
-    flat = state.reshape(-1)
-    all_g = flat[together * n : 2 * together * n]
-    all_di = flat[inputs * n : (inputs + together) * n]
+    h, cleared_above, no_more = state[0], state[1], state[2]
+    together = state.shape[0] // BACK_ROWS - 1
+    side_by_side = state[BACK_ROWS:].reshape(BACK_ROWS, together, n)
+    all_g, all_du = side_by_side[0], side_by_side[1]
+    once = np.ones(1, np.float32)
     weights = recurrent.reshape(-1)
+    _mark_cleared(reset, fire_above, cleared_above)
+    for j in range(n):
+        no_more[j] = NIL
     for first in range(0, samples, together):
         count = min(together, samples - first)
         for s in range(count):
-            b = first + s
-            du, di = state[2 * together + s], state[inputs + s]
-            total, da = state[4 * together + s], state[5 * together + s]
-            if rho.size:
-                at = s * steps
-                _firing_limits(membrane[b], threshold, fire_above, rho, adaptation, begun, b, da, at, levels, limits)
-            for j in range(n):
-                di[j] = carried[b, 1, j] if carry else NIL
-                du[j] = carried[b, 0, j] if carry else NIL
-                da[j] = carried[b, 2, j] if carry else NIL
-                total[j] = NIL
+            _begin(carried, first + s, all_du[s], delta_sum[first + s])
         for t in range(steps - 1, -1, -1):
-            weight = step_weights[t]
+            for s in range(count):
+                above, more, g = spike_gradient[first + s, 0 if same else t], extra[first + s], all_g[s]
+                for j in range(n):
+                    g[j] = above[j] * step_weights[t] + more[j]
+                if compact:
+                    surrogate(membrane[first + s, t], threshold, h, n, code, sharpness)
+                    add_needed_products(all_du[s], recurrent, h, g)
+            if not compact:
+                add_products(all_du.reshape(-1), n, weights, all_g.reshape(-1), n, n, count)
             for s in range(count):
                 b = first + s
-                h, g = state[s], state[together + s]
-                u = membrane[b, t]
-                surrogate(u, levels[s * steps + t] if rho.size else threshold, h, n, code, sharpness)
-                above, more = spike_gradient[b, 0 if same else t], extra[b]
-                for j in range(n):
-                    g[j] = above[j] * weight + more[j]
-                if recurrent.size and compact:
-                    _add_needed_products(state[inputs + s], recurrent, h, g)
-            if recurrent.size and not compact:
-                add_products(all_di, n, weights, all_g, n, n, count)
-            for s in range(count):
-                b = first + s
-                h, g, du, di = state[s], state[together + s], state[2 * together + s], state[inputs + s]
-                total, da = state[4 * together + s], state[5 * together + s]
-                u = membrane[b, t]
-                limit = limits[s * steps + t] if rho.size else fire_above
-                if rho.size:
-                    for j in range(n):
-                        g[j] += da[j]
-                if not detach_reset:
-                    if reset == SUBTRACT:
-                        for j in range(n):
-                            g[j] -= beta[j] * threshold[j] * du[j]
-                    elif reset == ZERO:
-                        for j in range(n):
-                            g[j] -= beta[j] * u[j] * du[j]
-                    elif reset == SUBTRACT_DELAYED:
-                        for j in range(n):
-                            g[j] -= threshold[j] * du[j]
-                if learned.size:
-                    for j in range(n):
-                        learned[2, j] -= h[j] * g[j]
-                        if u[j] > limit[j]:
-                            if reset == SUBTRACT:
-                                learned[2, j] -= beta[j] * du[j]
-                            elif reset == SUBTRACT_DELAYED:
-                                learned[2, j] -= du[j]
-                if rho.size:
-                    for j in range(n):
-                        da[j] = rho[j] * da[j] - adaptation[j] * h[j] * g[j]
-                if reset == ZERO:
-                    for j in range(n):
-                        kept = NIL if u[j] > limit[j] else beta[j]
-                        du[j] = h[j] * g[j] + kept * du[j]
-                else:
-                    for j in range(n):
-                        du[j] = h[j] * g[j] + beta[j] * du[j]
-                if alpha.size:
-                    for j in range(n):
-                        di[j] = du[j] + alpha[j] * di[j]
-                for j in range(n):
-                    total[j] += di[j]
-                if keep:
-                    out = delta[b, t]
-                    for j in range(n):
-                        out[j] = di[j]
-                if learned.size and t > 0:
-                    before = membrane[b, t - 1]
-                    limit_before = limits[s * steps + t - 1] if rho.size else fire_above
-                    rest, older = state[6 * together + s], state[7 * together + s]
-                    _rested(reset, before, limit_before, threshold, rest)
-                    for j in range(n):
-                        learned[0, j] += du[j] * rest[j]
-                    if alpha.size:
-                        # The synaptic current of the step before is what its membrane got on top of the decayed rest.
-                        if t > 1:
-                            earlier = membrane[b, t - 2]
-                            limit_earlier = limits[s * steps + t - 2] if rho.size else fire_above
-                            _rested(reset, earlier, limit_earlier, threshold, older)
-                            for j in range(n):
-                                pending = (
-                                    threshold[j] if reset == SUBTRACT_DELAYED and earlier[j] > limit_earlier[j] else NIL
-                                )
-                                learned[1, j] += di[j] * (before[j] - beta[j] * older[j] + pending)
-                        elif carry:
-                            for j in range(n):
-                                current = before[j] - beta[j] * begun[b, REST, j] + begun[b, PENDING, j]
-                                learned[1, j] += di[j] * current
-                        else:
-                            for j in range(n):
-                                learned[1, j] += di[j] * before[j]
-                elif learned.size and carry:
-                    for j in range(n):
-                        learned[0, j] += du[j] * begun[b, REST, j]
-                    if alpha.size:
-                        for j in range(n):
-                            learned[1, j] += di[j] * begun[b, SYNAPTIC, j]
+                u, out = membrane[b, t], delta[b, t]
+                du, total = all_du[s], delta_sum[b]
+                carry_back(
+                    u,
+                    all_g[s],
+                    0,
+                    once,
+                    no_more,
+                    beta,
+                    cleared_above,
+                    threshold,
+                    du,
+                    total,
+                    out,
+                    0,
+                    n,
+                    1,
+                    code,
+                    sharpness,
+                )
         for s in range(count):
-            b = first + s
-            du, di = state[2 * together + s], state[inputs + s]
-            total, da = state[4 * together + s], state[5 * together + s]
-            for j in range(n):
-                delta_sum[b, j] = total[j]
-            if carry:
-                for j in range(n):
-                    carried[b, 0, j] = du[j]
-                    carried[b, 1, j] = di[j]
-                    carried[b, 2, j] = da[j]
+            _end(carried, first + s, all_du[s])

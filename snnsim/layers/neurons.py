@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from snnsim import surrogates
 from snnsim.accounting import LayerCounts, StepCounts, Tally
 from snnsim.events import Events
-from snnsim.kernels import codes, neurons, neurons_back, propagate, vectors
+from snnsim.kernels import codes, neurons, neurons_back, neurons_back_all, propagate, vectors
 from snnsim.layers.base import (
     NOT_CARRIED,
     Analog,
@@ -225,20 +225,25 @@ class FiringNeurons(Layer):
             values.threshold,
             values.fire_above,
             firing.code,
-            self._reached_rows if self._reached_rows.size else self._recurrent_rows,
             firing.surrogate.code,
             firing.surrogate.sharpness,
             micro.carried_back.get(self.index, NOT_CARRIED),
         )
         together = vectors.TOGETHER if self._reached_rows.size else 1
+        recurrent = self._reached_rows if self._reached_rows.size else self._recurrent_rows
         if firing.detach_reset and not (firing.learned or values.alpha.size or values.rho.size):
-            rows = neurons_back.BACK_ROWS * (1 + together)
-            neurons_back.backpropagate(*given, self.buffer(micro, "state", (rows, n)))
+            rows = neurons_back.BACK_ROWS * (1 + together if firing.recurrent else 1)
+            state = self.buffer(micro, "state", (rows, n))
+            if firing.recurrent:
+                neurons_back.backpropagate_recurrent(*given, state, recurrent)
+            else:
+                neurons_back.backpropagate(*given, state)
             return
         adapted = (together * micro.steps if firing.rho is not None else 0, n)
-        neurons_back.backpropagate_all(
+        neurons_back_all.backpropagate_all(
             *given,
             self.buffer(micro, "state", (8 * together, n)),
+            recurrent,
             firing.detach_reset,
             values.alpha,
             values.rho,
@@ -261,7 +266,7 @@ class FiringNeurons(Layer):
         adapted = (steps if self.firing.rho is not None else 0, n)
         indptr = np.empty(count * steps + 1, np.int64)
         indices = self.buffer(micro, "active", (micro.size * steps * n + vectors.SLACK,), np.int32)
-        neurons_back.find_active(
+        neurons_back_all.find_active(
             membrane,
             values.threshold,
             values.fire_above,

@@ -13,7 +13,7 @@ from oracles import assert_same_bits, assert_same_events
 from reference.backward import through_spikes
 from reference.forward import Neuron, States
 from snnsim import Events
-from snnsim.kernels import codes, integrators, neurons, neurons_back, vectors
+from snnsim.kernels import codes, integrators, neurons, neurons_back, neurons_back_all, vectors
 from snnsim.layers.base import NOT_CARRIED
 from strategies import FloatArray, exact_values, seeds
 
@@ -261,13 +261,15 @@ def test_backpropagate(
     expected, expected_values = backward_by_hand(cell, states, total_gradient, reset, detach, surrogate[1])
 
     first_gradient = gradient.copy()
+    # Where support is compact, one row per neuron that fires; otherwise per neuron that is reached.
+    recurrent = cell.recurrent if surrogate[0] in COMPACT else np.ascontiguousarray(cell.recurrent.T)
     delta = {"in place": gradient, "sum only": np.empty((0, 0, 0), np.float32)}.get(kind)
     delta = np.full(membrane.shape, np.nan, np.float32) if delta is None else delta
     delta_sum = np.full((samples, n), np.nan, np.float32)
     adaptive_steps = steps if cell.rho.size else 0
     before = membrane.copy()
     learned = np.full((3 if learn else 0, n), 5.0)
-    neurons_back.backpropagate_all(
+    neurons_back_all.backpropagate_all(
         membrane,
         gradient,
         weights,
@@ -278,12 +280,11 @@ def test_backpropagate(
         cell.threshold,
         cell.fire_above,
         reset,
-        # Where support is compact, one row per neuron that fires; otherwise per neuron that is reached.
-        cell.recurrent if surrogate[0] in COMPACT else np.ascontiguousarray(cell.recurrent.T),
         surrogate[0],
         np.float32(next(iter(surrogate[1].values()))),
         NOT_CARRIED,
         np.full((8, n), np.nan, np.float32),
+        recurrent,
         detach,
         *cell.values,
         np.full((adaptive_steps, n), np.nan, np.float32),
@@ -296,25 +297,27 @@ def test_backpropagate(
         again = np.full(membrane.shape, np.nan, np.float32) if delta.size else delta
         again = first_gradient if kind == "in place" else again
         again_sum = np.full((samples, n), np.nan, np.float32)
-        neurons_back.backpropagate(
-            membrane,
-            first_gradient,
-            weights,
-            extra,
-            again,
-            again_sum,
-            cell.beta,
-            cell.threshold,
-            cell.fire_above,
-            reset,
-            cell.recurrent if surrogate[0] in COMPACT else np.ascontiguousarray(cell.recurrent.T),
-            surrogate[0],
-            np.float32(next(iter(surrogate[1].values()))),
-            NOT_CARRIED,
-            np.full((2 * neurons_back.BACK_ROWS, n), np.nan, np.float32),
-        )
-        assert_same_bits(again, delta)
-        assert_same_bits(again_sum, delta_sum)
+        simpler: Any = neurons_back.backpropagate_recurrent if recurrent.size else neurons_back.backpropagate
+        if delta.size or not recurrent.size:
+            simpler(
+                membrane,
+                first_gradient,
+                weights,
+                extra,
+                again,
+                again_sum,
+                cell.beta,
+                cell.threshold,
+                cell.fire_above,
+                reset,
+                surrogate[0],
+                np.float32(next(iter(surrogate[1].values()))),
+                NOT_CARRIED,
+                np.full((neurons_back.BACK_ROWS * (2 if recurrent.size else 1), n), np.nan, np.float32),
+                *([recurrent] if recurrent.size else []),
+            )
+            assert_same_bits(again, delta)
+            assert_same_bits(again_sum, delta_sum)
     tolerance = 1e-5 * (1 + np.abs(expected).max())
     np.testing.assert_allclose(delta_sum, expected.sum(axis=1), rtol=1e-4, atol=tolerance * steps)
     if kind != "sum only":
@@ -342,15 +345,17 @@ def test_samples_side_by_side(n: int, adaptive: bool) -> None:
         delta = np.full(u.shape, np.nan, np.float32)
         levels, limits = np.full((2, together * steps if adaptive else 0, n), np.nan, np.float32)
         no_extra, total = np.zeros((len(u), n), np.float32), np.empty((len(u), n), np.float32)
-        values = (0.9 * ones, ones, ones, codes.SUBTRACT, recurrent, codes.ATAN, np.float32(2), NOT_CARRIED)
+        values = (0.9 * ones, ones, ones, codes.SUBTRACT, codes.ATAN, np.float32(2), NOT_CARRIED)
         given: tuple[Any, ...] = (u, gradient[part], np.ones(steps, np.float32), no_extra, delta, total, *values)
         kernel: Any
         if adaptive:
-            kernel, state = neurons_back.backpropagate_all, np.full((8 * together, n), np.nan, np.float32)
-            own: tuple[Any, ...] = (True, NONE, 0.9 * ones, 0.1 * ones, levels, limits, np.zeros((0, n)), NOT_CARRIED)
+            kernel, state = neurons_back_all.backpropagate_all, np.full((8 * together, n), np.nan, np.float32)
+            adaptive_values = (0.9 * ones, 0.1 * ones, levels, limits, np.zeros((0, n)), NOT_CARRIED)
+            own: tuple[Any, ...] = (recurrent, True, NONE, *adaptive_values)
         else:
             rows = neurons_back.BACK_ROWS * (1 + together)
-            kernel, state, own = neurons_back.backpropagate, np.full((rows, n), np.nan, np.float32), ()
+            kernel, state = neurons_back.backpropagate_recurrent, np.full((rows, n), np.nan, np.float32)
+            own = (recurrent,)
         kernel(*given, state, *own)
         return delta
 
@@ -372,7 +377,7 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
         part = np.ascontiguousarray(membrane[:, start:stop])
         delta, learned = np.empty_like(part), np.zeros((3, n))
         adaptive = (stop - start if cell.rho.size else 0, n)
-        neurons_back.backpropagate_all(
+        neurons_back_all.backpropagate_all(
             part,
             np.ascontiguousarray(gradient[:, start:stop]),
             np.ones(stop - start, np.float32),
@@ -383,11 +388,11 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
             cell.threshold,
             cell.fire_above,
             reset,
-            np.ascontiguousarray(cell.recurrent.T),
             codes.ATAN,
             np.float32(2),
             carried,
             np.full((8, n), np.nan, np.float32),
+            np.ascontiguousarray(cell.recurrent.T),
             detach,
             *cell.values,
             np.full(adaptive, np.nan, np.float32),
