@@ -27,7 +27,9 @@ from snnsim.counting import Tallies
 from snnsim.encoders import BatchInput
 from snnsim.errors import DataError
 from snnsim.files import write_text
-from snnsim.layers.base import FanOut, MicroBatch, Signal
+from snnsim.layers.base import MicroBatch
+from snnsim.layers.fan_out import FanOut
+from snnsim.layers.signals import Signal
 from snnsim.passes import Plan
 
 WAYS = ("without", "with")

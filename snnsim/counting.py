@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from snnsim.accounting import Counter, InputCounts, LayerCounts, RunCounts, StepCounts, Tally
 from snnsim.encoders import BatchInput, ConstantInput
 from snnsim.layers import Affine, FiringNeurons, Layer
-from snnsim.layers.base import Counted, FanOut, MicroBatch, Signal, Workspace
+from snnsim.layers.base import MicroBatch, Workspace
+from snnsim.layers.fan_out import Counted, FanOut
+from snnsim.layers.signals import Signal
 from snnsim.passes import Plan
 
 Tallies = list[Tally]

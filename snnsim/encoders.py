@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from snnsim.errors import InputError
 from snnsim.events import Events
 from snnsim.kernels import random as keyed
-from snnsim.layers.base import Analog, FloatArray, SampleKeys, Shape, Signal, Workspace
+from snnsim.layers.base import SampleKeys, Shape, Workspace
+from snnsim.layers.signals import Analog, FloatArray, Signal
 from snnsim.spec import Delta, Direct, EncoderChoice, Latency, Rate
 
 # Random streams are keyed by an epoch; evaluation has one of its own, the same at every epoch.

@@ -13,15 +13,8 @@ from snnsim.events import Events
 from snnsim.execution import micro_batch_size, micro_batches, share, single_threaded_blas
 from snnsim.gradient_sums import GradientSums, Share
 from snnsim.layers import LeakyIntegrators, Relu
-from snnsim.layers.base import (
-    Affine,
-    Analog,
-    FloatArray,
-    Layer,
-    MicroBatch,
-    Signal,
-    Workspace,
-)
+from snnsim.layers.base import Affine, Layer, MicroBatch, Workspace
+from snnsim.layers.signals import Analog, FloatArray, Signal
 from snnsim.losses import Loss, Targets
 from snnsim.passes import (
     Forward,

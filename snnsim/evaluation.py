@@ -14,7 +14,8 @@ from snnsim.datasets.recordings import Recordings
 from snnsim.datasets.samples import Samples
 from snnsim.encoders import EVALUATION_EPOCH, BatchInput, EventInput, encode
 from snnsim.energy import LayerCost, load_profile
-from snnsim.layers.base import FloatArray, SampleKeys
+from snnsim.layers.base import SampleKeys
+from snnsim.layers.signals import FloatArray
 from snnsim.losses import Loss, Targets
 from snnsim.network import Network
 from snnsim.results import BatchRun

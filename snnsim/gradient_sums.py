@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 
 from snnsim.execution import pieces
-from snnsim.layers.base import FloatArray, Layer, Workspace
+from snnsim.layers.base import Layer, Workspace
+from snnsim.layers.signals import FloatArray
 
 # Micro-batch k adds to sum k modulo SUMS, in the order of the batch, and the sums are added at last: the same bits for
 # any number of threads. With two, two workers never wait for each other; each takes a network's weights of memory.

@@ -16,7 +16,7 @@ from snnsim.encoders import encoded_shape
 from snnsim.errors import InputError
 from snnsim.evaluation import BATCH, batch_input, evaluate
 from snnsim.experiment import build_network, prepare
-from snnsim.layers.base import FloatArray
+from snnsim.layers.signals import FloatArray
 from snnsim.losses import make_loss
 from snnsim.model_file import StoredModel, is_model, read_model
 from snnsim.network import Network

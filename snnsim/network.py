@@ -18,7 +18,8 @@ from snnsim.execution import micro_batch_size, thread_count
 from snnsim.features import given_features
 from snnsim.gradient_sums import SUMS
 from snnsim.layers import Dense, FiringNeurons, Flatten, Layer, LeakyIntegrators, Shape, build_layers
-from snnsim.layers.base import FloatArray, SampleKeys, checked_shape
+from snnsim.layers.base import SampleKeys, checked_shape
+from snnsim.layers.signals import FloatArray
 from snnsim.losses import Loss, Targets, checked_targets
 from snnsim.model_file import StoredModel, read_model, write_model
 from snnsim.passes import parameters_of

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnsim.layers import Affine, FiringNeurons, Layer, LeakyIntegrators, Relu
-from snnsim.layers.base import FloatArray
+from snnsim.layers.signals import FloatArray
 from snnsim.losses import Targets
 from snnsim.network import Network
 from snnsim.results import BatchRun

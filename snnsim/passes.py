@@ -10,17 +10,10 @@ from numpy.typing import NDArray
 from snnsim.events import Events
 from snnsim.gradient_sums import Share
 from snnsim.kernels import propagate
-from snnsim.layers.base import (
-    Affine,
-    Analog,
-    FloatArray,
-    Gradient,
-    Layer,
-    MicroBatch,
-    Signal,
-)
+from snnsim.layers.base import Affine, Layer, MicroBatch
 from snnsim.layers.neurons import FiringNeurons
 from snnsim.layers.readout import LeakyIntegrators, StepReadout, step_logits, step_readout
+from snnsim.layers.signals import Analog, FloatArray, Gradient, Signal
 from snnsim.layers.simple import Flatten
 
 

@@ -22,8 +22,9 @@ from snnsim.counting import Counting, Tallies, count_steps, over_time
 from snnsim.events import Events
 from snnsim.gradient_sums import Share
 from snnsim.kernels import codes
-from snnsim.layers.base import Affine, FloatArray, Layer, MicroBatch, Signal, constant
+from snnsim.layers.base import Affine, Layer, MicroBatch
 from snnsim.layers.readout import step_logits
+from snnsim.layers.signals import FloatArray, Signal, constant
 from snnsim.passes import (
     Plan,
     add_neuron_spikes,

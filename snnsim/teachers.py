@@ -15,7 +15,7 @@ from snnsim.datasets.event_cache import cache_key, read_entry, write_entry
 from snnsim.errors import InputError
 from snnsim.evaluation import batch_input, evaluate
 from snnsim.features import feature_sizes, require_pairs
-from snnsim.layers.base import FloatArray
+from snnsim.layers.signals import FloatArray
 from snnsim.losses import make_loss
 from snnsim.model_file import read_model
 from snnsim.network import Network

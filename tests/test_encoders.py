@@ -8,7 +8,8 @@ import pytest
 from oracles import assert_same_bits, assert_same_events
 from snnsim import Events, Network
 from snnsim.encoders import EVALUATION_EPOCH, BatchInput, ConstantInput, EventInput, RateInput, encode
-from snnsim.layers.base import Analog, SampleKeys, Workspace
+from snnsim.layers.base import SampleKeys, Workspace
+from snnsim.layers.signals import Analog
 from snnsim.losses import make_loss
 from snnsim.regularizers import make_penalties
 from snnsim.spec import EncoderChoice, LossChoice

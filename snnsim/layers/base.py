@@ -1,23 +1,23 @@
-"""What flows between layers, forwards and back, and what every layer offers."""
+"""What every layer offers, and what a worker carries through the layers."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snnsim.accounting import Counter, LayerCounts, StepCounts, Tally
+from snnsim.accounting import LayerCounts, StepCounts, Tally
 from snnsim.errors import InputError
 from snnsim.events import Events
 from snnsim.kernels import propagate
+from snnsim.layers.fan_out import Counted, FanOut
+from snnsim.layers.signals import FloatArray, Gradient, Signal, constant, event_values, samples_of
 from snnsim.memory import aligned_zeros
 from snnsim.tables import LayerFacts
 
-FloatArray = NDArray[np.float32]
 Shape = tuple[int, ...]
 
 
@@ -34,62 +34,6 @@ def checked_shape(shape: object) -> Shape:
     if not sizes or not whole:
         raise InputError(f"input_shape: must be a list of sizes of at least 1 (got {shape!r})")
     return tuple(int(n) for n in sizes)
-
-
-@dataclass(frozen=True, eq=False)
-class Analog:
-    """Analog values ``[M, S, N]``: S is T, or 1 where they are the same at every step."""
-
-    values: FloatArray
-
-    @cached_property
-    def per_sample(self) -> NDArray[np.int64]:
-        """Number of values of each sample that are not zero, int64 [M]; of constant ones, at one step."""
-        counts = np.empty(self.values.shape[0], np.int64)
-        propagate.count_nonzero(np.ascontiguousarray(self.values.reshape(counts.size, -1)), counts)
-        return counts
-
-
-Signal = Events | Analog
-
-
-@dataclass(frozen=True, eq=False)
-class Gradient:
-    """The loss's gradient with respect to a signal.
-
-    Attributes
-    ----------
-    values : float32 [M, S, N]
-        Per step (S = T), or the same at every step (S = 1) but for ``weights``.
-    weights : float32 [T] or None
-        With S = 1: the gradient at step t is ``weights[t] * values[:, 0]``. None stands for the gradient of a
-        signal that is itself constant in time: ``values`` is then the sum over all steps.
-    total : float32 [M, N] or None
-        Sum over the steps, where the layer above has it anyway.
-    """
-
-    values: FloatArray
-    weights: FloatArray | None = None
-    total: FloatArray | None = None
-
-    def over_steps(self) -> "Gradient":
-        """Return the same gradient as one array per step."""
-        return self if self.weights is None else Gradient(self.values * self.weights[:, None])
-
-    def over_constant(self) -> "Gradient":
-        """Return the gradient of a signal that is the same at every step: the sum over the steps."""
-        if self.weights is not None:
-            return Gradient(self.values * self.weights.sum(dtype=np.float32))
-        if self.values.shape[1] == 1:
-            return self
-        total = self.total if self.total is not None else self.values.sum(axis=1)
-        return Gradient(total[:, None], total=total)
-
-    def steps(self, start: int, stop: int) -> "Gradient":
-        """Return the gradient of the steps ``start`` to ``stop``, in memory of its own, of a signal that varies."""
-        if self.weights is not None:
-            return Gradient(self.values.copy(), self.weights[start:stop])
-        return Gradient(self.values[:, start:stop].copy())
 
 
 class Workspace:
@@ -156,7 +100,7 @@ class MicroBatch:
     dropout_keys: SampleKeys | None = None
     path: str = "auto"
     trace: bool = True
-    fan_out: "Mapping[int, FanOut]" = field(default_factory=dict)
+    fan_out: Mapping[int, FanOut] = field(default_factory=dict)
     reached: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     saved: dict[int, Any] = field(default_factory=dict)
     extra: dict[int, FloatArray] = field(default_factory=dict)
@@ -240,7 +184,7 @@ class Layer(ABC):
         """
         return {}
 
-    def count(self, tally: Tally, run: "Counted") -> LayerCounts:
+    def count(self, tally: Tally, run: Counted) -> LayerCounts:
         """Turn the tallies of a batch into counters."""
         return LayerCounts.zeros(run.batch)
 
@@ -316,7 +260,7 @@ class Affine(Layer):
             return {"binary" if signal.values is None else "graded": reached}
         return {"analog": reached * micro.steps if constant(signal) else reached}
 
-    def count(self, tally: Tally, run: "Counted") -> LayerCounts:
+    def count(self, tally: Tally, run: Counted) -> LayerCounts:
         """Count the synapses that every delivered event reaches."""
         counts = LayerCounts.zeros(run.batch)
         fan_out = run.fan_out[self.index]
@@ -348,106 +292,6 @@ class Affine(Layer):
             counts.plain[...] = ((values == 0) | (np.abs(values) == 1)).all(axis=2).T
         return counts
 
-
-class FanOut:
-    """The synapses that each input of a layer reaches, and what they add up to over the layer's input.
-
-    Where all inputs reach the same, which is found out here and not for every micro-batch, events need only be counted.
-
-    Parameters
-    ----------
-    synapses : int64 [F, 2]
-        Per input the existing synapses and those of nonzero weight: ``structural`` and ``effective`` [F].
-    """
-
-    def __init__(self, synapses: NDArray[np.int64]) -> None:
-        self.structural, self.effective = np.ascontiguousarray(synapses.T)
-        *self._same, self._equal = propagate.alike(self.structural, self.effective)
-        self._added_up: list[Counter] = []
-        if not self._same[0]:
-            self._added_up.append(self.structural)
-        if not self._same[1] and not self._equal:  # they are equal where no weight is zero
-            self._added_up.append(self.effective)
-
-    def tally(self, signal: Signal) -> Counter:
-        """Count events, or values that are not zero, and what `reached` has to know beside: int64 [1 or more, M]."""
-        if isinstance(signal, Events):
-            return self.tally_first(signal, signal.num_steps)
-        if not self._added_up:
-            return signal.per_sample[None]
-        tally = self._begun(signal.per_sample)
-        values = np.ascontiguousarray(signal.values.reshape(samples_of(signal), -1, self.effective.size))
-        for synapses, row in zip(self._added_up, tally[1:], strict=True):
-            propagate.count_reached(values, synapses, row)
-        return tally
-
-    def tally_first(self, events: Events, steps: int) -> Counter:
-        """Count the same of the events of the first steps."""
-        count = events.per_sample if steps == events.num_steps else events.in_first(steps)
-        if not self._added_up:
-            return count[None]
-        tally = self._begun(count)
-        for synapses, row in zip(self._added_up, tally[1:], strict=True):
-            propagate.count_delivered(events.indptr, events.indices, synapses, events.num_steps, steps, row)
-        return tally
-
-    def _begun(self, count: Counter) -> Counter:
-        """Return a tally with the number of events, and room for what else is added up."""
-        tally = np.empty((1 + len(self._added_up), count.size), np.int64)
-        tally[0] = count
-        return tally
-
-    def reached(self, tally: Counter) -> tuple[Counter, Counter]:
-        """Return the existing synapses that were reached, and those of nonzero weight, int64 [B] each."""
-        structural = tally[0] * self.structural[0] if self._same[0] else tally[1]
-        if self._equal:
-            return structural, structural
-        return structural, tally[0] * self.effective[0] if self._same[1] else tally[-1]
-
-    @property
-    def total(self) -> int:
-        """All existing synapses."""
-        return int(self.structural[0]) * self.structural.size if self._same[0] else int(self.structural.sum())
-
-
-@dataclass(eq=False)
-class Counted:
-    """What a layer's counters are made of beside its tallies.
-
-    Samples and steps of the batch, the fan-out of layers, and whether what goes into the layer is constant, as the
-    network's input is.
-    """
-
-    batch: int
-    steps: int
-    fan_out: Mapping[int, FanOut]
-    constant: bool
-
-
-def synapses(rows: FloatArray) -> NDArray[np.int64]:
-    """Return per row of weights [F, N] how many synapses it has, and how many of nonzero weight, int64 [F, 2]."""
-    both = np.empty((2, rows.shape[0]), np.int64)
-    both[0] = rows.shape[1]
-    propagate.count_nonzero(rows, both[1])
-    return both.T
-
-
-def samples_of(signal: Signal) -> int:
-    """Return how many samples a signal has."""
-    return signal.batch if isinstance(signal, Events) else int(signal.values.shape[0])
-
-
-def constant(signal: Signal) -> bool:
-    """Say whether a signal is the same at every step."""
-    return isinstance(signal, Analog) and signal.values.shape[1] == 1
-
-
-def event_values(events: Events) -> FloatArray:
-    """Return the values of graded events; empty for binary ones, as the kernels expect."""
-    return _NO_VALUES if events.values is None else events.values
-
-
-_NO_VALUES = np.empty(0, np.float32)
 
 # What layers hand their kernels where nothing is carried in or out.
 NOT_CARRIED = np.empty((0, 0, 0), np.float32)

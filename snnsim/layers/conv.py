@@ -11,18 +11,9 @@ from snnsim.events import Events
 from snnsim.kernels import columns as column_kernels
 from snnsim.kernels import convolve
 from snnsim.kernels.lanes import SLACK
-from snnsim.layers.base import (
-    Affine,
-    Analog,
-    FloatArray,
-    Gradient,
-    MicroBatch,
-    Signal,
-    constant,
-    event_values,
-    samples_of,
-)
+from snnsim.layers.base import Affine, MicroBatch
 from snnsim.layers.image_products import ImageProducts
+from snnsim.layers.signals import Analog, FloatArray, Gradient, Signal, constant, event_values, samples_of
 from snnsim.layers.tiles import whole
 from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window

@@ -9,20 +9,11 @@ from numpy.typing import NDArray
 
 from snnsim.events import Events
 from snnsim.kernels import propagate, row_sums
-from snnsim.layers.base import (
-    Affine,
-    Analog,
-    FloatArray,
-    Gradient,
-    MicroBatch,
-    Shape,
-    Signal,
-    constant,
-    event_values,
-    synapses,
-)
+from snnsim.layers.base import Affine, MicroBatch, Shape
+from snnsim.layers.fan_out import synapses
 from snnsim.layers.packing import NOT_PACKED, add_weight_gradient, pack_weights, read_packed
 from snnsim.layers.products import row_products
+from snnsim.layers.signals import Analog, FloatArray, Gradient, Signal, constant, event_values
 from snnsim.memory import aligned_zeros
 
 # When a sample's product beats adding weight rows event by event, in units of events per input. Measured on one core,

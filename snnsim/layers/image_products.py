@@ -7,7 +7,8 @@ import numpy as np
 from snnsim.events import Events
 from snnsim.kernels import columns as column_kernels
 from snnsim.kernels.lanes import LANES, SLACK
-from snnsim.layers.base import FloatArray, MicroBatch, event_values
+from snnsim.layers.base import MicroBatch
+from snnsim.layers.signals import FloatArray, event_values
 from snnsim.layers.tiles import PANEL, Tiles, forward_tiles, input_tiles, weight_tiles, whole
 from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window

@@ -13,20 +13,10 @@ from snnsim import surrogates
 from snnsim.accounting import LayerCounts, StepCounts, Tally
 from snnsim.events import Events
 from snnsim.kernels import codes, neurons, neurons_back, neurons_back_all, propagate, vectors
-from snnsim.layers.base import (
-    NOT_CARRIED,
-    Analog,
-    Counted,
-    FloatArray,
-    Gradient,
-    Layer,
-    MicroBatch,
-    Shape,
-    Signal,
-    event_values,
-    synapses,
-)
+from snnsim.layers.base import NOT_CARRIED, Layer, MicroBatch, Shape
+from snnsim.layers.fan_out import Counted, synapses
 from snnsim.layers.packing import add_weight_gradient
+from snnsim.layers.signals import Analog, FloatArray, Gradient, Signal, event_values
 from snnsim.memory import aligned_zeros
 
 # The smallest threshold that an update may leave (a membrane at rest must not fire).

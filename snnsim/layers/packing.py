@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels import row_sums
-from snnsim.layers.base import FloatArray, MicroBatch
+from snnsim.layers.base import MicroBatch
+from snnsim.layers.signals import FloatArray
 from snnsim.memory import aligned_zeros
 
 NOT_PACKED: FloatArray = np.empty((0, 0, 0), np.float32)

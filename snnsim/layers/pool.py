@@ -8,15 +8,8 @@ from numpy.typing import NDArray
 from snnsim.events import Events
 from snnsim.kernels import pool, propagate
 from snnsim.kernels.vectors import SLACK
-from snnsim.layers.base import (
-    Analog,
-    FloatArray,
-    Gradient,
-    Layer,
-    MicroBatch,
-    Signal,
-    event_values,
-)
+from snnsim.layers.base import Layer, MicroBatch
+from snnsim.layers.signals import Analog, FloatArray, Gradient, Signal, event_values
 from snnsim.layers.window import Window
 
 # Where a pool's events go: ends of buckets, indices, and values (empty for binary events).

@@ -6,7 +6,7 @@ import numpy as np
 
 from snnsim.kernels.lanes import TILE_ROWS
 from snnsim.kernels.multiply import PANEL, multiply
-from snnsim.layers.base import FloatArray
+from snnsim.layers.signals import FloatArray
 
 # Into how many blocks of columns a product is cut for the workers; no bit depends on it.
 BLOCKS = 4

@@ -10,18 +10,10 @@ from numpy.typing import ArrayLike
 from snnsim.accounting import LayerCounts, Tally
 from snnsim.events import Events
 from snnsim.kernels import codes, integrators
-from snnsim.layers.base import (
-    NOT_CARRIED,
-    Analog,
-    Counted,
-    FloatArray,
-    Gradient,
-    Layer,
-    MicroBatch,
-    Shape,
-    Signal,
-)
+from snnsim.layers.base import NOT_CARRIED, Layer, MicroBatch, Shape
+from snnsim.layers.fan_out import Counted
 from snnsim.layers.neurons import as_current, per_neuron
+from snnsim.layers.signals import Analog, FloatArray, Gradient, Signal
 
 
 class LeakyIntegrators(Layer):

@@ -8,18 +8,9 @@ import numpy as np
 from snnsim.accounting import StepCounts
 from snnsim.events import Events
 from snnsim.kernels import random as keyed
-from snnsim.layers.base import (
-    Analog,
-    FloatArray,
-    Gradient,
-    Layer,
-    MicroBatch,
-    Shape,
-    Signal,
-    event_values,
-    samples_of,
-)
+from snnsim.layers.base import Layer, MicroBatch, Shape
 from snnsim.layers.neurons import as_current
+from snnsim.layers.signals import Analog, FloatArray, Gradient, Signal, event_values, samples_of
 
 
 class Flatten(Layer):

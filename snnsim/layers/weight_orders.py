@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels import convolve
-from snnsim.layers.base import FloatArray, Shape
+from snnsim.layers.base import Shape
+from snnsim.layers.signals import FloatArray
 from snnsim.layers.tiles import PANEL, whole
 from snnsim.layers.window import IndexArray, Window
 from snnsim.memory import aligned_zeros

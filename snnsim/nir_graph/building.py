@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.layers import Shape
-from snnsim.layers.base import FloatArray
+from snnsim.layers.signals import FloatArray
 from snnsim.nir_graph.graph import Node
 from snnsim.nir_graph.neurons import Neuron
 from snnsim.nir_graph.steps import Values

@@ -11,7 +11,7 @@ import numpy as np
 from snnsim import __version__, spec
 from snnsim.errors import InputError
 from snnsim.layers import Conv2d, Layer, Shape, SumPool2d
-from snnsim.layers.base import FloatArray
+from snnsim.layers.signals import FloatArray
 from snnsim.network import Network
 from snnsim.nir_graph.neurons import checked_reset
 from snnsim.nir_graph.steps import Step, Values

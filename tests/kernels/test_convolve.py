@@ -13,7 +13,8 @@ from snnsim import Events, Network
 from snnsim.kernels import convolve as kernels
 from snnsim.kernels.lanes import SLACK
 from snnsim.layers import Conv2d
-from snnsim.layers.base import Analog, Gradient, MicroBatch, Workspace
+from snnsim.layers.base import MicroBatch, Workspace
+from snnsim.layers.signals import Analog, Gradient
 from strategies import FloatArray, densities, exact_values, seeds, spike_trains
 
 

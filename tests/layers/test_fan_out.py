@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snnsim import Events
-from snnsim.layers.base import Analog, FanOut
+from snnsim.layers.fan_out import FanOut
+from snnsim.layers.signals import Analog
 from strategies import densities, seeds, spike_trains
 
 INPUTS = 5

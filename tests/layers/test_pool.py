@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from images import image_shapes, pools
 from reference.convolution import geometry, out_shape, pool, pool_backward
 from snnsim import Events, InputError, Network
-from snnsim.layers.base import Analog, Gradient, Layer, MicroBatch, Workspace
+from snnsim.layers.base import Layer, MicroBatch, Workspace
+from snnsim.layers.signals import Analog, Gradient
 from strategies import FloatArray, densities, seeds, spike_trains
 
 
