@@ -116,9 +116,8 @@ def compare(
                 for row in rows:
                     if row in cells[name]:
                         continue
-                    began = time.monotonic()
+                    began, earlier = time.monotonic(), runs.setdefault((name, row), [])
                     try:
-                        earlier = runs.setdefault((name, row), [])
                         measured = measure(name, row, settings, Path(folder), earlier)
                         earlier.append(measured)
                         outcome = f"{measured['train_sps']:,.0f} and {measured['infer_sps']:,.0f} samples/s"

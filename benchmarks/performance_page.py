@@ -2,9 +2,9 @@
 
     python benchmarks/performance_page.py compare.json limits.json scaling.json latency.json counting.json
 
-The files are what ``--json`` of the commands of these names wrote, in this order. Each part of the
-page between ``<!-- NAME -->`` and ``<!-- end -->`` is written anew, the figures go to docs/figures/. What stands
-outside of these parts is written by hand.
+The files are what ``--json`` of the commands of these names wrote, in this order. Each part of the page between
+``<!-- NAME -->`` and ``<!-- end -->`` is written anew, the figures go to docs/figures/. What stands outside of these
+parts is written by hand.
 """
 
 import argparse

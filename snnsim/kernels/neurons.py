@@ -56,9 +56,9 @@ def integrate_and_fire(
     of which only the last step's remains. ``beta``, ``threshold``, ``fire_above`` [N]. Empty where a neuron has no
     such thing: ``alpha`` [N] (synaptic current), ``rho`` and ``adaptation`` [N] (adaptive threshold), ``recurrent``
     [N, N], one row per neuron that fires. Scratch: ``state`` [5, N]; ``fired`` [T, bits of N in whole blocks of
-    `FIRED_BLOCK`]. Events: ``indptr`` [M * T + 1], ``indices`` [at
-    least M * T * N + `SLACK`]. ``carried`` [M, 5, N] are the states before the first step (rows `REST` to `FIRED`),
-    overwritten by those after the last; empty: all start at zero.
+    `FIRED_BLOCK`]. Events: ``indptr`` [M * T + 1], ``indices`` [at least M * T * N + `SLACK`]. ``carried`` [M, 5, N]
+    are the states before the first step (rows `REST` to `FIRED`), overwritten by those after the last; empty: all start
+    at zero.
     """
     samples, kept, n = membrane.shape
     steps = (indptr.size - 1) // samples

@@ -11,7 +11,6 @@ from snnsim.kernels.vectors import add_products
 
 FloatArray = NDArray[np.float32]
 
-
 # Rows of scratch of the way back, and as many for each sample that goes beside others.
 BACK_ROWS = 3
 

@@ -15,7 +15,6 @@ from snnsim.kernels.vectors import add_products, emit_nonzero
 
 FloatArray = NDArray[np.float32]
 
-
 ONE = np.float32(1)
 NIL = np.float32(0)
 
@@ -74,7 +73,7 @@ def find_active(
     """Write as events where the surrogate's derivative is not zero: there alone a spike's gradient matters.
 
     ``indptr`` [M * T + 1], ``indices`` [at least M * T * N + `SLACK`]; scratch, arrays and ``begun`` as in
-    `backpropagate`.
+    `backpropagate_all`.
     """
     samples, steps, n = membrane.shape
     h, trace = state[0], state[1]
@@ -132,8 +131,8 @@ def backpropagate_all(
 
     Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent``; ``learned`` [3, N],
     to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8 * K, N] and, for adaptive
-    neurons, ``levels`` and ``limits`` [K * T, N]. ``begun`` [M, 5, N] are the states before the first step where that
-    is not the first of all; otherwise it is empty.
+    neurons, ``levels`` and ``limits`` [K * T, N], K as in `backpropagate_recurrent`. ``begun`` [M, 5, N] are the states
+    before the first step where that is not the first of all; otherwise it is empty.
 
     With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
     and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and

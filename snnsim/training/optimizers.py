@@ -103,26 +103,23 @@ class AdamOptimizer:
             (flat(parameter), flat_like(gradients[name], parameter), self._first[name], self._second[name])
             for name, parameter in self._parameters.items()
         ]
+        factors = (
+            np.float32(lr / (1 - beta_1**self._steps)),
+            np.float32(beta_1),
+            np.float32(beta_2),
+            np.float32(1 - beta_1),
+            np.float32(1 - beta_2),
+            np.float32(np.sqrt(1 - beta_2**self._steps)),
+            np.float32(options.eps),
+            np.float32(0 if self._decoupled else decay),
+            np.float32(1 - lr * decay if self._decoupled else 1),
+        )
         tasks = pieces([parameter.size for parameter, *_ in arrays])
 
         def update_some(k: int) -> None:
             for number, part in tasks[k]:
                 parameter, gradient, first, second = arrays[number]
-                update.adam(
-                    parameter[part],
-                    gradient[part],
-                    first[part],
-                    second[part],
-                    np.float32(lr / (1 - beta_1**self._steps)),
-                    np.float32(beta_1),
-                    np.float32(beta_2),
-                    np.float32(1 - beta_1),
-                    np.float32(1 - beta_2),
-                    np.float32(np.sqrt(1 - beta_2**self._steps)),
-                    np.float32(options.eps),
-                    np.float32(0 if self._decoupled else decay),
-                    np.float32(1 - lr * decay if self._decoupled else 1),
-                )
+                update.adam(parameter[part], gradient[part], first[part], second[part], *factors)
 
         share(update_some, len(tasks), self._threads)
 
