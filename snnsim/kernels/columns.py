@@ -96,7 +96,7 @@ def add_products(
                     )
             if current.size > 0:
                 to = g * pixels * outputs
-                transpose(out, g * out_size, apart, pixels, outputs, bias, g * outputs, current[r], to)
+                transpose(out, g * out_size, apart, pixels, outputs, bias, g * outputs, current[r], to, pixels)
 
 
 @kernel

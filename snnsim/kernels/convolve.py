@@ -130,7 +130,7 @@ def scatter(
                                 add_rows(patch, first + k, part, weight, base + k, apart, along, sizes, begin, end)
         size = pixels * outputs
         for g in range(groups):
-            transpose(patch, g * size, outputs, pixels, outputs, bias, g * outputs, current[r], g * size)
+            transpose(patch, g * size, outputs, pixels, outputs, bias, g * outputs, current[r], g * size, pixels)
 
 
 @kernel
@@ -201,7 +201,7 @@ def gather(
         for g in range(groups):
             outputs = bias.size // groups
             to = g * pixels * outputs
-            transpose(patch, g * pixels * columns, columns, pixels, outputs, bias, g * outputs, current[r], to)
+            transpose(patch, g * pixels * columns, columns, pixels, outputs, bias, g * outputs, current[r], to, pixels)
 
 
 @kernel
@@ -211,7 +211,7 @@ def to_pixels(delta: FloatArray, nothing: FloatArray, result: FloatArray) -> Non
     size = pixels * outputs
     source, target = delta.reshape(-1), result.reshape(-1)
     for k in range(rows * groups):
-        transpose(source, k * size, pixels, outputs, pixels, nothing, 0, target, k * size)
+        transpose(source, k * size, pixels, outputs, pixels, nothing, 0, target, k * size, outputs)
 
 
 @kernel

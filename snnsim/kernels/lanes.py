@@ -105,7 +105,7 @@ def _transpose(writer: Writer) -> None:
     rows, columns = given["rows"], given["columns"]
 
     def out(row: Any, column: Any) -> Any:
-        return writer.at("out", given["out_at"], builder.mul(column, rows), row)
+        return writer.at("out", given["out_at"], builder.mul(column, given["out_apart"]), row)
 
     def source(row: Any, column: Any) -> Any:
         return writer.at("source", given["source_at"], builder.mul(row, given["apart"]), column)
@@ -175,8 +175,9 @@ add_tile = written(
     _add_tile,
 )
 
-# ``out[k, p] = source[p, k] + bias[k]``, for p < ``rows`` and k < ``columns``; rows of ``source`` lie ``apart``.
-transpose = written("source[f] source_at apart rows columns bias[f] bias_at out[f] out_at", _transpose)
+# ``out[k, p] = source[p, k] + bias[k]``, for p < ``rows`` and k < ``columns``; rows of ``source`` lie ``apart``, those
+# of ``out`` ``out_apart``.
+transpose = written("source[f] source_at apart rows columns bias[f] bias_at out[f] out_at out_apart", _transpose)
 
 # Copy some columns of a table, its rows ``stride`` apart from ``table_at`` on, into a panel: rows of `TILE_VECTORS`
 # vectors, zero where there is no column.

@@ -15,6 +15,7 @@ from snnsim.layers.base import Affine, MicroBatch
 from snnsim.layers.image_products import ImageProducts
 from snnsim.layers.signals import Analog, FloatArray, Gradient, Signal, constant, event_values, samples_of
 from snnsim.layers.tiles import whole
+from snnsim.layers.toom_cook import ToomCook
 from snnsim.layers.weight_orders import WeightOrders
 from snnsim.layers.window import IndexArray, Window
 
@@ -102,6 +103,7 @@ class Conv2d(Affine):
         pixel = (group * height + y + window.before[0]) * width + x + window.before[1]
         padded_of = (pixel * self.group_inputs + within).astype(np.int32)
         self._products = ImageProducts(window, groups, out, self._orders, padded_of)
+        self._toom_cook = ToomCook(window, out) if ToomCook.pays(window, groups, out) else None
         runs = window.runs
         self._reached = (window.hits(0), runs.ptr, runs.tap, runs.out, runs.length)
         # Which taps have a row, or a column, of the image: [kernel, size].
@@ -118,6 +120,8 @@ class Conv2d(Affine):
     def prepare(self, buckets: int) -> None:
         """Copy the weights into the orders of the kernels."""
         self._orders.take(self.parameters["weight"])
+        if self._toom_cook:
+            self._toom_cook.prepare()
 
     def forward(self, signal: Signal, micro: MicroBatch) -> Signal:
         """Return the currents, [M, T, N], or [M, 1, N] for input that is the same at every step."""
@@ -241,6 +245,10 @@ class Conv2d(Affine):
         needed = micro.needed.get(self.index)
         if needed is not None and not seen.weighted and needed.indices.size < NEEDED_UP_TO * result.size:
             self._needed_gradient(needed, delta, result.reshape(-1, self.fan_in), micro)
+        elif self._toom_cook:
+            self._toom_cook.input_gradient(
+                self.index, micro, self.parameters["weight"], delta, result.reshape(-1, self.fan_in)
+            )
         else:
             self._products.input_gradient(
                 delta, result.reshape(-1, self.fan_in), self._products.images(self.index, micro)
