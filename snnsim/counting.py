@@ -15,17 +15,23 @@ from snnsim.layers.signals import Signal
 from snnsim.passes import Plan
 
 Tallies = list[Tally]
+FanOuts = Mapping[int, FanOut]
 
 
 class Counting:
-    """Counts one batch: knows the fan-out of its weights, which may have changed since the last.
+    """Counts one batch.
 
-    What is the same at every step is counted here, once a batch: a constant input, and what it reaches in the stem.
+    What is the same at every step is counted here, once: a constant input, and what it reaches in the stem.
+
+    Parameters
+    ----------
+    fan_out
+        Of the layers with the weights as they are, where somebody knows it; else it is counted.
     """
 
-    def __init__(self, plan: Plan, batch: BatchInput) -> None:
+    def __init__(self, plan: Plan, batch: BatchInput, fan_out: FanOuts | None = None) -> None:
         self._plan, self._batch, self._run = plan, batch.batch, plan.layers[plan.begin :]
-        self.fan_out = {index: FanOut(synapses) for index, synapses in fan_outs(plan.layers).items()}
+        self.fan_out = count_fan_outs(plan.layers) if fan_out is None else fan_out
         self._once: Tallies = []
         if isinstance(batch, ConstantInput):
             whole = MicroBatch(batch.batch, batch.batch, batch.steps, Workspace(), fan_out=self.fan_out)
@@ -73,6 +79,11 @@ def count_steps(plan: Plan, network_input: Signal, run: Mapping[int, Signal], mi
         layer.count_steps(run.get(layer.index, network_input), run.get(layer.index + 1, network_input), micro)
         for layer in plan.layers
     ]
+
+
+def count_fan_outs(layers: Sequence[Layer]) -> FanOuts:
+    """Count the fan-out of every layer with weights, as the weights are now."""
+    return {index: FanOut(synapses) for index, synapses in fan_outs(layers).items()}
 
 
 def fan_outs(layers: Sequence[Layer]) -> dict[int, NDArray[np.int64]]:

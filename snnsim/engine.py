@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.accounting import RunCounts, StepCounts
-from snnsim.counting import Counting, Tallies, count_steps
+from snnsim.counting import Counting, FanOuts, Tallies, count_steps
 from snnsim.encoders import BatchInput, ConstantInput
 from snnsim.events import Events
 from snnsim.execution import micro_batch_size, micro_batches, share, single_threaded_blas
@@ -53,17 +53,18 @@ class Engine:
         with_steps: bool = False,
         path: str = "auto",
         segments: Segments = WHOLE,
+        fan_out: FanOuts | None = None,
     ) -> tuple[list[MicroRun], RunCounts]:
         """Run a batch forwards and count; results come in the order of the samples.
 
-        Recorded traces need all steps at once.
+        Recorded traces need all steps at once. ``fan_out`` is that of the weights as they are, where it is known.
         """
         segments = WHOLE if record & {"spikes", "membrane"} else segments
         length = segments.length(batch.steps)
         plan = self._plan(self.layers, batch)
         size = micro_batch_size(plan.width, segments.resident(batch.steps), back=False)
         with_steps, by_step = with_steps or "membrane" in record, "step_counts" in record
-        counting = Counting(plan, batch)
+        counting = Counting(plan, batch, fan_out)
 
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> MicroRun:
             micro.path, micro.fan_out, micro.trace = path, counting.fan_out, "membrane" in record

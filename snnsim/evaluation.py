@@ -243,6 +243,7 @@ def evaluate(
     terms: list[NDArray[np.float64]] = []
     logits: list[FloatArray] = []
     answers: list[NDArray[np.int64]] = []
+    fan_out = network.fan_outs()
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, scale, rows, seed)
@@ -252,6 +253,7 @@ def evaluate(
             record=("step_counts",) if observers else (),
             with_steps=loss.per_step or bool(observers),
             segments=segments or Segments(),
+            fan_out=fan_out,
         )
         for observe in observers:
             observe(result, samples.y[rows])

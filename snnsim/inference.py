@@ -197,11 +197,13 @@ def predict_model(
         warn(note)
     loss = make_loss(config.train.loss)
     network.check_loss(loss)
-    classes, parts = [], []
+    classes, parts, fan_out = [], [], network.fan_outs()
     for start in range(0, len(samples), BATCH):
         rows = slice(start, start + BATCH)
         batch = batch_input(encoder, network, samples, inputs.scale, rows, config.seed)
-        run = network.evaluate_batch(batch, threads=threads, with_steps=loss.per_step, segments=config.train)
+        run = network.evaluate_batch(
+            batch, threads=threads, with_steps=loss.per_step, segments=config.train, fan_out=fan_out
+        )
         by_step = None if run.step_logits is None else np.moveaxis(run.step_logits, 0, 1)
         classes.append(loss.answers(run.logits, by_step))
         parts.append(run.logits)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from snnsim.counting import FanOuts, count_fan_outs
 from snnsim.distillation import Distillation, checked_teacher, taught_loss
 from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.engine import WHOLE, Engine, logit_factor
@@ -239,6 +240,10 @@ class Network:
             self._summed(batch), targets, loss, penalties, threads=thread_count(threads), segments=segments
         )
 
+    def fan_outs(self) -> FanOuts:
+        """Count the synapses that each input of a layer reaches: once for several batches with the same weights."""
+        return count_fan_outs(self.layers)
+
     def evaluate_batch(
         self,
         batch: BatchInput,
@@ -248,8 +253,12 @@ class Network:
         with_steps: bool = False,
         path: str = "auto",
         segments: Segments = WHOLE,
+        fan_out: FanOuts | None = None,
     ) -> BatchRun:
-        """Run an encoded batch forwards and count, a segment at a time where nothing is recorded."""
+        """Run an encoded batch forwards and count, a segment at a time where nothing is recorded.
+
+        ``fan_out`` is that of `fan_outs`, if no weight has changed since.
+        """
         batch = self._summed(batch)
         parts, counts = self._engine.run(
             batch,
@@ -258,6 +267,7 @@ class Network:
             with_steps=with_steps,
             path=path,
             segments=segments,
+            fan_out=fan_out,
         )
         return join(parts, counts, batch.steps, [layer.facts for layer in self.layers])
 

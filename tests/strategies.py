@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snnsim import Events, Network
+from snnsim.encoders import BatchInput, ConstantInput, EventInput
 
 FloatArray = NDArray[np.float32]
 
@@ -67,6 +68,13 @@ class Problem:
     def input(self) -> "Events | FloatArray":
         """The batch as `Network.run` takes it; events as `Events`, so that a part of a batch keeps their kind."""
         return Events.from_dense(self.x) if self.coding == "events" else self.x
+
+    @property
+    def encoded(self) -> BatchInput:
+        """The batch as `Network.evaluate_batch` takes it."""
+        if isinstance(self.input, Events):
+            return EventInput(self.input)
+        return ConstantInput(np.ascontiguousarray(self.x[0].reshape(self.batch, -1)), self.steps)
 
     def network(self) -> Network:
         """Build the network, with weights that are multiples of 1/256 where ``exact``."""

@@ -133,6 +133,19 @@ def test_a_single_step_delivers_nothing(kind: str) -> None:
     assert counts.synops_recurrent.tolist() == counts.acs.tolist() == [0, 0]
 
 
+@given(problems())
+def test_fan_outs_count_for_several_batches(problem: Problem) -> None:
+    """Counted once, they give the counters that counting them for each batch gives, zero weights left out."""
+    network = problem.network()
+    for name, array in network.parameters.items():
+        if name.endswith("weight"):
+            array[::2] = 0
+    batch, fan_out = problem.encoded, network.fan_outs()
+    alone = network.evaluate_batch(batch, threads=1)
+    for _ in range(2):
+        assert_same_counts(network.evaluate_batch(batch, threads=1, fan_out=fan_out), alone)
+
+
 def test_counting_nothing() -> None:
     """A layer without a counter has zeros, int64, one per sample."""
     zeros = LayerCounts.zeros(3)

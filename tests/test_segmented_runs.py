@@ -11,27 +11,19 @@ from hypothesis import strategies as st
 import images
 from oracles import assert_same_bits, assert_same_counts
 from runs import metrics, run_small, summary, table
-from snnsim import ConfigError, Events, Network
+from snnsim import ConfigError, Network
 from snnsim.config import load
-from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.inference import describe, evaluate_model, predict_model
 from snnsim.results import BatchRun
 from snnsim.spec import Segments
 from strategies import Problem, problems
 
 
-def batch_of(problem: Problem) -> BatchInput:
-    """Return a problem's batch as a network takes it."""
-    if isinstance(problem.input, Events):
-        return EventInput(problem.input)
-    return ConstantInput(np.ascontiguousarray(problem.x[0].reshape(problem.batch, -1)), problem.steps)
-
-
 def assert_same_in_segments(problem: Problem, length: int, *, with_steps: bool) -> None:
     network = problem.network()
 
     def run(segments: Segments, threads: int) -> BatchRun:
-        return network.evaluate_batch(batch_of(problem), with_steps=with_steps, segments=segments, threads=threads)
+        return network.evaluate_batch(problem.encoded, with_steps=with_steps, segments=segments, threads=threads)
 
     whole = run(Segments(), 1)
     for threads in (1, 2):

@@ -11,7 +11,6 @@ import images
 from oracles import assert_same_bits
 from snnsim import Events, Network
 from snnsim.accounting import StepCounts
-from snnsim.encoders import BatchInput, ConstantInput, EventInput
 from snnsim.results import BatchRun
 from snnsim.spec import Segments
 from strategies import Problem, problems
@@ -52,19 +51,13 @@ def test_a_step_does_not_depend_on_later_ones(problem: Problem, data: st.DataObj
             assert_same_bits(getattr(all_steps, name)[:first], getattr(some, name))
 
 
-def batch_of(problem: Problem) -> BatchInput:
-    if isinstance(problem.input, Events):
-        return EventInput(problem.input)
-    return ConstantInput(np.ascontiguousarray(problem.x[0].reshape(problem.batch, -1)), problem.steps)
-
-
 @settings(max_examples=60)
 @given(problem=st.one_of(problems(), images.image_problems()), length=st.integers(1, 4))
 def test_in_segments(problem: Problem, length: int) -> None:
     """A run that has few steps in memory at a time counts each of them the same."""
     network = problem.network()
     segments = Segments(recompute_every=length)
-    cut = network.evaluate_batch(batch_of(problem), record=("step_counts",), segments=segments, threads=1)
+    cut = network.evaluate_batch(problem.encoded, record=("step_counts",), segments=segments, threads=1)
     for one, other in zip(counted(cut), counted(run(problem, network)), strict=True):
         for name in ("active", "synops", "plain"):
             assert_same_bits(getattr(one, name), getattr(other, name))
