@@ -62,7 +62,7 @@ class Engine:
         segments = WHOLE if record & {"spikes", "membrane"} else segments
         length = segments.length(batch.steps)
         plan = self._plan(self.layers, batch)
-        size = micro_batch_size(plan.width, segments.resident(batch.steps), back=False)
+        size = micro_batch_size(plan.width, segments.resident(batch.steps))
         with_steps, by_step = with_steps or "membrane" in record, "step_counts" in record
         counting = Counting(plan, batch, fan_out)
 
@@ -130,7 +130,7 @@ class Engine:
         length = segments.length(batch.steps)
         cut = length if segments.truncate and length < batch.steps else None
         plan = self._plan(self.layers, batch, per_step=loss.per_step, cut=cut)
-        size = micro_batch_size(plan.width, segments.resident(batch.steps), back=True)
+        size = micro_batch_size(plan.width, segments.resident(batch.steps), back=len(plan.layers))
         shares = self._sums.shares(len(micro_batches(batch.batch, size)), plan.stem)
         terms = np.empty(batch.batch)
         classifies = targets.ndim == 1
@@ -162,15 +162,18 @@ class Engine:
                 deltas[part] = delta
 
         def one(micro: MicroBatch, start: int, stop: int, k: int) -> None:
-            try:
-                task(micro, start, stop, shares[k], stem, deltas)
-            finally:
-                shares[k].end()
+            task(micro, start, stop, shares[k], stem, deltas)
+            shares[k].end()
+
+        def give_up() -> None:
+            # After an error, or Ctrl-C, nobody may wait for what will not come.
+            for one_share in shares:
+                one_share.end()
 
         with single_threaded_blas():
             stem = self._stem(plan, batch, threads)
             deltas = np.empty((0 if stem is None else batch.batch, 0 if stem is None else stem.shape[1]), np.float32)
-            self._each(batch, threads, one, size)
+            self._each(batch, threads, one, size, give_up)
             totals = self._sums.total(len(shares), plan.stem, _sharing(threads))
             if plan.stem is not None:
                 assert isinstance(batch, ConstantInput)
@@ -233,7 +236,7 @@ class Engine:
         """Run a batch forwards up to the highest of some layers; return their outputs' means over time, [B, N] each."""
         plan = self._plan(self.layers[: max(indices) + 1], batch)
         means = [np.empty((batch.batch, self.layers[index].size), np.float32) for index in indices]
-        size = micro_batch_size(plan.width, batch.steps, back=False)
+        size = micro_batch_size(plan.width, batch.steps)
 
         def task(micro: MicroBatch, start: int, stop: int, stem: FloatArray | None) -> None:
             micro.trace = False
@@ -265,11 +268,17 @@ class Engine:
         return layer.constant_forward(batch.x, _sharing(threads))
 
     def _each(
-        self, batch: BatchInput, threads: int, task: Callable[[MicroBatch, int, int, int], Result], size: int
+        self,
+        batch: BatchInput,
+        threads: int,
+        task: Callable[[MicroBatch, int, int, int], Result],
+        size: int,
+        give_up: Callable[[], None] = lambda: None,
     ) -> list[Result]:
         """Run ``task(micro, start, stop, k)`` for every micro-batch of ``size``; return the results in order.
 
         Workers take the next one, in order, when they are done with one; which worker has which, changes nothing.
+        Where a task does not come to its end, ``give_up`` is called.
         """
         ranges = micro_batches(batch.batch, size)
         results: list[Any] = [None] * len(ranges)
@@ -284,6 +293,9 @@ class Engine:
                 for k in numbers:
                     start, stop = ranges[k]
                     results[k] = task(MicroBatch(stop - start, size, batch.steps, workspace), start, stop, k)
+            except BaseException:
+                give_up()
+                raise
             finally:
                 self._idle.append(workspace)
 

@@ -5,14 +5,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from snnsim.errors import InputError
-
-Result = TypeVar("Result")
 
 # What one micro-batch's widest membrane trace may take, in bytes: half of a 2 MiB cache with the delta on the way back,
 # all of it forwards only. Constants, since results must not depend on the machine's size.
@@ -20,22 +17,22 @@ CACHE_BYTES = 1 << 20
 FORWARD_BYTES = 1 << 21
 MOST_SAMPLES = 32
 
-# Below so many samples the interpreter's own time shows; they may take an L3 cache then. And all samples of an ANN,
-# whose one step each writes as much of the weights' gradients as many steps do.
-FEW_SAMPLES = 2
+# Below so many samples, on the way back for every so many layers, the interpreter's own time shows; they may take an L3
+# cache then. And all samples of an ANN, whose one step each writes as much of the weights' gradients as many steps do.
+FEW_SAMPLES, FEW_LAYERS = 2, 4
 FEW_BYTES = 1 << 24
 
 # What is done number by number is cut into pieces of so many: 20 us of work, as long as a worker takes to wake up.
 PIECE = 1 << 17
 
 
-def micro_batch_size(widest: int, steps: int, *, back: bool) -> int:
-    """Return how many samples a worker carries at once, forwards or also ``back``.
+def micro_batch_size(widest: int, steps: int, *, back: int = 0) -> int:
+    """Return how many samples a worker carries at once, forwards or also ``back`` through so many layers.
 
     A power of two up to 32, from shapes alone.
     """
     size = MOST_SAMPLES
-    few = MOST_SAMPLES if steps == 1 else FEW_SAMPLES
+    few = MOST_SAMPLES if steps == 1 else FEW_SAMPLES * max(1, back // FEW_LAYERS)
     sample = steps * widest * (8 if back else 4)
     most = CACHE_BYTES if back else FORWARD_BYTES
     while size > 1 and size * sample > (most if size > few else FEW_BYTES):
@@ -96,22 +93,28 @@ def single_threaded_blas() -> AbstractContextManager[object]:
     return limit
 
 
-def share(task: Callable[[int], Result], count: int, threads: int) -> list[Result]:
-    """Run ``task(0)`` to ``task(count - 1)`` on the workers; return the results in order."""
+def share(task: Callable[[int], None], count: int, threads: int) -> None:
+    """Run ``task(0)`` to ``task(count - 1)``, on this thread and on workers: each takes the next when done with one.
 
-    def quietly(k: int) -> Result:
+    This thread begins at once; a worker takes 30 to 60 us to wake up.
+    """
+    numbers = iter(range(count))  # one goes to one thread: the interpreter gives them out one by one
+
+    def work() -> None:
         # Overflow shows in the loss, and is reported there.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            return task(k)
+            for k in numbers:
+                task(k)
 
-    if threads == 1 or count == 1:
-        return [quietly(k) for k in range(count)]
-    futures = [_pool(threads).submit(quietly, k) for k in range(count)]
+    futures = [_pool(threads - 1).submit(work) for _ in range(min(threads, count) - 1)]
     try:
-        return [future.result() for future in futures]
+        work()
+        wait(futures)
     except BaseException:
         # Nobody may still write into the workers' buffers when the caller goes on, also after Ctrl-C.
-        for future in futures:
-            future.cancel()
+        for _ in numbers:
+            pass
         wait(futures)
         raise
+    for future in futures:
+        future.result()

@@ -50,7 +50,7 @@ class Share:
             self._done[layer].set()
 
     def end(self) -> None:
-        """Say so of all layers: also after an error, for which nobody may wait."""
+        """Say so of all layers."""
         for done in self._done.values():
             done.set()
         self._before = None

@@ -106,7 +106,8 @@ class Network:
         # Currents become membranes in place; convolutions and pools have arrays of their own.
         units = sum(layer.size for layer in self.layers if not isinstance(layer, (Dense, Flatten)))
         length = segments.length(steps)
-        samples = micro_batch_size(max(layer.size for layer in self.layers), segments.resident(steps), back=True)
+        widest = max(layer.size for layer in self.layers)
+        samples = micro_batch_size(widest, segments.resident(steps), back=len(self.layers))
         kept = kept_values(self.layers, steps, length)
         return 4 * (parameters * (3 + SUMS) + (3 * units * length + kept) * samples * thread_count(None))
 

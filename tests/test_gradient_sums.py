@@ -90,24 +90,26 @@ class Failing(SoftmaxCrossEntropy):
     """A loss that fails on its second call."""
 
     calls = 0
+    error: BaseException
 
     def __call__(self, z: Any, targets: Any, steps: int) -> Any:
         type(self).calls += 1
         if self.calls == 2:
-            raise RuntimeError("as if memory had run out")
+            raise self.error
         return super().__call__(z, targets, steps)
 
 
+@pytest.mark.parametrize("error", [RuntimeError("as if memory had run out"), KeyboardInterrupt()], ids=repr)
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_failure_keeps_nobody_waiting(threads: int) -> None:
-    """An error in one micro-batch reaches the caller, and the next batch is as if nothing had been."""
+def test_a_failure_keeps_nobody_waiting(threads: int, error: BaseException) -> None:
+    """An error in one micro-batch, or Ctrl-C, reaches the caller, and the next batch is as if nothing had been."""
     rng = np.random.default_rng(0)
     batch = EventInput(Events.from_dense(rng.random((200, 150, 4)) < 0.3))
     labels = rng.integers(0, 3, 150)
     one, other = network(), network()
-    Failing.calls = 0
+    Failing.calls, Failing.error = 0, error
     loss: Loss = Failing(0.0)
-    with pytest.raises(RuntimeError, match="as if memory"):
+    with pytest.raises(type(error)):
         one.train_step(batch, labels, loss, Penalties(), threads=threads)
     expected = other.train_step(batch, labels, SoftmaxCrossEntropy(0.0), Penalties(), threads=threads)
     step = one.train_step(batch, labels, SoftmaxCrossEntropy(0.0), Penalties(), threads=threads)
