@@ -195,15 +195,18 @@ def backward(
 
 
 def _say_where_needed(plan: Plan, above: int, micro: MicroBatch) -> None:
-    """Tell a layer with weights where the neurons below need its input's gradient, if not everywhere."""
-    below = plan.compact_below[above]
-    needed = below.active(micro)
+    """Tell a layer with weights where the neurons below need its input's gradient, if that is few enough to matter."""
+    below, layer = plan.compact_below[above], plan.layers[above]
+    assert isinstance(layer, Affine)
+    micro.needed.pop(above, None)
+    # Through a pool, the part that is needed grows.
+    needed = below.active(micro, layer.needed_up_to)
     for between in plan.layers[below.index + 1 : above]:
-        through = between.needed_through(needed, micro)
-        if through is None:
+        if needed is None:
             return
-        needed = through
-    micro.needed[above] = needed
+        needed = between.needed_through(needed, micro)
+    if needed is not None and needed.indices.size <= layer.needed_up_to * micro.samples * micro.steps * layer.fan_in:
+        micro.needed[above] = needed
 
 
 def readout_gradient(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from images import LIF, image_problems
 from oracles import assert_same_bits
 from snnsim import Events, Network
-from snnsim.layers import conv, dense
+from snnsim.layers import conv, dense, neurons
 from snnsim.layers.base import MicroBatch
 from snnsim.layers.neurons import FiringNeurons
 from snnsim.surrogates import derivative
@@ -47,6 +47,7 @@ def gradients(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense, "NEEDED_UP_TO", up_to)
         patch.setattr(conv, "NEEDED_UP_TO", up_to)
+        patch.setattr(neurons, "NEEDED_UP_TO", up_to)
         if active is not None:
             patch.setattr(FiringNeurons, "active", active)
         labels = np.arange(problem.batch) % 3
@@ -54,7 +55,7 @@ def gradients(
         return {name: array.copy() for name, array in result.items()}
 
 
-def everywhere(layer: FiringNeurons, micro: MicroBatch) -> Events:
+def everywhere(layer: FiringNeurons, micro: MicroBatch, up_to: float) -> Events:
     """Say that the derivative is nowhere zero."""
     return Events.from_dense(np.ones((micro.steps, micro.samples, *layer.out_shape)))
 
@@ -112,9 +113,12 @@ def test_active_places(surrogate: Any, neuron: str, monkeypatch: pytest.MonkeyPa
     found: list[Events] = []
     active = FiringNeurons.active
 
-    def spy(layer: FiringNeurons, micro: MicroBatch) -> Events:
-        result = active(layer, micro)
-        found.append(result.copy())
+    def spy(layer: FiringNeurons, micro: MicroBatch, up_to: float) -> Events:
+        result = active(layer, micro, 1.0)
+        assert result is not None
+        result = result.copy()
+        assert (active(layer, micro, up_to) is None) == (result.indices.size > int(up_to * micro.steps * 5 * 70))
+        found.append(result)
         return result
 
     monkeypatch.setattr(FiringNeurons, "active", spy)

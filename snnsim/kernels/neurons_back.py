@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
-from snnsim.kernels.codes import BOXCAR, TRIANGLE, ZERO
+from snnsim.kernels.codes import ZERO
 from snnsim.kernels.dots import add_needed_products
 from snnsim.kernels.scans import carry_back, surrogate
 from snnsim.kernels.vectors import add_products
@@ -123,16 +123,16 @@ def backpropagate_recurrent(
     carried: FloatArray,
     state: FloatArray,
     recurrent: FloatArray,
+    few: bool,
 ) -> None:
     """Do the same as `backpropagate` where spikes also arrive through ``recurrent`` weights [N, N].
 
-    These are one row per neuron that is *reached*, or, for surrogates of compact support, per neuron that fires.
+    These are one row per neuron that is *reached*, or, where ``few`` derivatives are not zero, per neuron that fires.
     ``delta`` is not empty. ``state`` [`BACK_ROWS` * (K + 1), N]: K samples, at most `TOGETHER`, go through a step side
     by side and share what is loaded of the weights; no delta depends on it.
     """
     samples, steps, n = membrane.shape
     same = spike_gradient.shape[1] == 1
-    compact = code in (TRIANGLE, BOXCAR)
     h, cleared_above, no_more = state[0], state[1], state[2]
     together = state.shape[0] // BACK_ROWS - 1
     side_by_side = state[BACK_ROWS:].reshape(BACK_ROWS, together, n)
@@ -151,10 +151,10 @@ def backpropagate_recurrent(
                 above, more, g = spike_gradient[first + s, 0 if same else t], extra[first + s], all_g[s]
                 for j in range(n):
                     g[j] = above[j] * step_weights[t] + more[j]
-                if compact:
+                if few:
                     surrogate(membrane[first + s, t], threshold, h, n, code, sharpness)
                     add_needed_products(all_du[s], recurrent, h, g)
-            if not compact:
+            if not few:
                 add_products(all_du.reshape(-1), n, weights, all_g.reshape(-1), n, n, count)
             for s in range(count):
                 b = first + s

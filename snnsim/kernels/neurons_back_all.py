@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnsim.kernels._jit import kernel
-from snnsim.kernels.codes import BOXCAR, PENDING, REST, SUBTRACT, SUBTRACT_DELAYED, SYNAPTIC, TRACE, TRIANGLE, ZERO
+from snnsim.kernels.codes import PENDING, REST, SUBTRACT, SUBTRACT_DELAYED, SYNAPTIC, TRACE, ZERO
 from snnsim.kernels.dots import add_needed_products
 from snnsim.kernels.scans import surrogate
 from snnsim.kernels.vectors import add_products, emit_nonzero
@@ -67,10 +67,13 @@ def find_active(
     levels: FloatArray,
     limits: FloatArray,
     begun: FloatArray,
+    most: int,
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
-) -> None:
+) -> bool:
     """Write as events where the surrogate's derivative is not zero: there alone a spike's gradient matters.
+
+    Where there are more than ``most``, it gives up, and returns False.
 
     ``indptr`` [M * T + 1], ``indices`` [at least M * T * N + `SLACK`]; scratch, arrays and ``begun`` as in
     `backpropagate_all`.
@@ -86,6 +89,9 @@ def find_active(
             surrogate(membrane[b, t], levels[t] if rho.size else threshold, h, n, code, sharpness)
             total = emit_nonzero(h, n, indices, total)
             indptr[b * steps + t + 1] = total
+            if total > most:
+                return False
+    return True
 
 
 @kernel
@@ -118,6 +124,7 @@ def backpropagate_all(
     carried: FloatArray,
     state: FloatArray,
     recurrent: FloatArray,
+    few: bool,
     detach_reset: bool,
     alpha: FloatArray,
     rho: FloatArray,
@@ -131,8 +138,8 @@ def backpropagate_all(
 
     Empty where a neuron has no such thing: ``alpha``, ``rho``, ``adaptation`` [N]; ``recurrent``; ``learned`` [3, N],
     to which the gradients of beta, alpha and threshold are added. Scratch: ``state`` [8 * K, N] and, for adaptive
-    neurons, ``levels`` and ``limits`` [K * T, N], K as in `backpropagate_recurrent`. ``begun`` [M, 5, N] are the states
-    before the first step where that is not the first of all; otherwise it is empty.
+    neurons, ``levels`` and ``limits`` [K * T, N]; K and ``few`` as in `backpropagate_recurrent`. ``begun`` [M, 5, N]
+    are the states before the first step where that is not the first of all; otherwise it is empty.
 
     With ``g`` the whole gradient of a spike, direct, through the reset (unless detached), through recurrent weights
     and through the adaptation: ``du[t] = h[t] g[t] + (dr[t] / du[t]) beta du[t + 1]`` and
@@ -141,7 +148,6 @@ def backpropagate_all(
     samples, steps, n = membrane.shape
     same = spike_gradient.shape[1] == 1
     keep = delta.size > 0
-    compact = code in (TRIANGLE, BOXCAR)
     carry = carried.size > 0
     together = state.shape[0] // 8
     # Without a synaptic current the gradient of the input is the membrane's: the same row.
@@ -174,9 +180,9 @@ def backpropagate_all(
                 above, more = spike_gradient[b, 0 if same else t], extra[b]
                 for j in range(n):
                     g[j] = above[j] * weight + more[j]
-                if recurrent.size and compact:
+                if recurrent.size and few:
                     add_needed_products(state[inputs + s], recurrent, h, g)
-            if recurrent.size and not compact:
+            if recurrent.size and not few:
                 add_products(all_di, n, weights, all_g, n, n, count)
             for s in range(count):
                 b = first + s

@@ -216,6 +216,11 @@ class Affine(Layer):
 
     fan_in: int
 
+    @property
+    @abstractmethod
+    def needed_up_to(self) -> float:
+        """Up to which part of the input gradient's places one product each beats the product of all."""
+
     @abstractmethod
     def summed_forward(self, activity: FloatArray, micro: MicroBatch, weight: np.float32) -> FloatArray:
         """Return the currents for the input summed over time, float32 [M, F]; the bias counts ``weight`` times.

@@ -33,6 +33,8 @@ GATHER_FROM = 1.0
 
 # Up to which part of the input gradient's places one product each beats the product of all (one core, Zen 3, AVX2).
 NEEDED_UP_TO = 0.2
+# By how much fewer products have to be less work than all of them.
+LEAST_GAIN = 1.1
 
 # How much of a constant input, every pixel with all it sees, is written out at a time, in bytes: an L2 cache.
 COLUMN_BYTES = 1 << 19
@@ -103,11 +105,17 @@ class Conv2d(Affine):
         pixel = (group * height + y + window.before[0]) * width + x + window.before[1]
         padded_of = (pixel * self.group_inputs + within).astype(np.int32)
         self._products = ImageProducts(window, groups, out, self._orders, padded_of)
-        self._toom_cook = ToomCook(window, out) if ToomCook.pays(window, groups, out) else None
+        self._gain = ToomCook.gain(window, groups, out)
+        self._toom_cook = ToomCook(window, out) if self._gain > LEAST_GAIN else None
         runs = window.runs
         self._reached = (window.hits(0), runs.ptr, runs.tap, runs.out, runs.length)
         # Which taps have a row, or a column, of the image: [kernel, size].
         self._taps_at = [(window.hits(axis) >= 0).astype(np.int64) for axis in (0, 1)]
+
+    @property
+    def needed_up_to(self) -> float:
+        """Up to which part of the input gradient's places one product each beats the product of all, or fewer."""
+        return NEEDED_UP_TO / self._gain if self._toom_cook else NEEDED_UP_TO
 
     @property
     def _bias(self) -> FloatArray:
@@ -243,7 +251,7 @@ class Conv2d(Affine):
         result: FloatArray = self.buffer(micro, "input gradient", (micro.size, values.shape[1], self.fan_in))
         result = result[: values.shape[0]]
         needed = micro.needed.get(self.index)
-        if needed is not None and not seen.weighted and needed.indices.size < NEEDED_UP_TO * result.size:
+        if needed is not None and not seen.weighted:
             self._needed_gradient(needed, delta, result.reshape(-1, self.fan_in), micro)
         elif self._toom_cook:
             self._toom_cook.input_gradient(

@@ -53,6 +53,11 @@ class Dense(Affine):
         self._buckets, self._pack_next, self._packing = 0, False, Lock()
 
     @property
+    def needed_up_to(self) -> float:
+        """Up to which part of the input gradient's places one product each beats the product of all."""
+        return NEEDED_UP_TO
+
+    @property
     def _rows(self) -> FloatArray:
         return self.parameters["weight"].T
 
@@ -168,7 +173,7 @@ class Dense(Affine):
         product: FloatArray = self.buffer(micro, "input gradient", (micro.size, micro.steps, self.fan_in))
         product = product[: delta.shape[0]]
         needed = micro.needed.get(self.index)
-        if needed is not None and needed.indices.size < NEEDED_UP_TO * product.size:
+        if needed is not None:
             rows, out = delta.reshape(-1, self.size), product.reshape(-1, self.fan_in)
             propagate.needed_products(needed.indptr, needed.indices, rows, self._rows, out)
             return product

@@ -17,8 +17,6 @@ from snnsim.memory import aligned_zeros
 # the outputs are no whole vectors, so that pixels are copied first. Measured on one core (Zen 4, AVX-512 and AVX2 code)
 # for images of 4x4 to 28x28, with and without padding, 2 to 256 channels and 8 to 256 outputs.
 OUTPUT_COST, CHANNEL_COST, COPY_COST = 10.0, 8.0, 0.6
-# By how much fewer products have to be less work than all of them.
-GAIN = 1.1
 # Above so many bytes, weights at the points take longer to read than to multiply: 256 channels and outputs, 5x5.
 WEIGHT_BYTES = 1 << 24
 
@@ -48,20 +46,19 @@ class ToomCook:
         )
 
     @staticmethod
-    def pays(window: Window, groups: int, outputs: int) -> bool:
-        """Say whether it beats the product pixel by pixel."""
+    def gain(window: Window, groups: int, outputs: int) -> float:
+        """Return about how many times the work of the product pixel by pixel is its; 0 where it cannot be taken."""
         square = window.kernel in [(taps, taps) for taps in toom_cook.BLOCKS]
         if not square or groups > 1 or window.stride != (1, 1) or window.dilation != (1, 1):
-            return False
+            return 0.0
         points = toom_cook.points(window.kernel[0]) ** 2
         if points * window.image[0] * outputs * 4 > WEIGHT_BYTES:
-            return False
-        tiles = math.prod(_tiles(window))
+            return 0.0
         products = math.prod(int((window.hits(axis) >= 0).sum()) for axis in (0, 1))
         cost = 1 + OUTPUT_COST / whole(outputs) + CHANNEL_COST / whole(window.image[0])
         if outputs % LANES:
             cost += COPY_COST
-        return products > GAIN * cost * points * tiles
+        return products / (cost * points * math.prod(_tiles(window)))
 
     def prepare(self) -> None:
         """Take note that the weights may have changed."""

@@ -105,7 +105,6 @@ def expected_states(cell: Cells, reset: int) -> States:
     return states
 
 
-COMPACT = (codes.TRIANGLE, codes.BOXCAR)
 
 
 def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CARRIED) -> tuple[FloatArray, Events]:
@@ -261,8 +260,9 @@ def test_backpropagate(
     expected, expected_values = backward_by_hand(cell, states, total_gradient, reset, detach, surrogate[1])
 
     first_gradient = gradient.copy()
-    # Where support is compact, one row per neuron that fires; otherwise per neuron that is reached.
-    recurrent = cell.recurrent if surrogate[0] in COMPACT else np.ascontiguousarray(cell.recurrent.T)
+    # One row per neuron that fires, or per neuron that is reached.
+    few = bool(cell.rng.integers(2))
+    recurrent = cell.recurrent if few else np.ascontiguousarray(cell.recurrent.T)
     delta = {"in place": gradient, "sum only": np.empty((0, 0, 0), np.float32)}.get(kind)
     delta = np.full(membrane.shape, np.nan, np.float32) if delta is None else delta
     delta_sum = np.full((samples, n), np.nan, np.float32)
@@ -285,6 +285,7 @@ def test_backpropagate(
         NOT_CARRIED,
         np.full((8, n), np.nan, np.float32),
         recurrent,
+        few,
         detach,
         *cell.values,
         np.full((adaptive_steps, n), np.nan, np.float32),
@@ -314,7 +315,7 @@ def test_backpropagate(
                 np.float32(next(iter(surrogate[1].values()))),
                 NOT_CARRIED,
                 np.full((neurons_back.BACK_ROWS * (2 if recurrent.size else 1), n), np.nan, np.float32),
-                *([recurrent] if recurrent.size else []),
+                *([recurrent, few] if recurrent.size else []),
             )
             assert_same_bits(again, delta)
             assert_same_bits(again_sum, delta_sum)
@@ -351,11 +352,11 @@ def test_samples_side_by_side(n: int, adaptive: bool) -> None:
         if adaptive:
             kernel, state = neurons_back_all.backpropagate_all, np.full((8 * together, n), np.nan, np.float32)
             adaptive_values = (0.9 * ones, 0.1 * ones, levels, limits, np.zeros((0, n)), NOT_CARRIED)
-            own: tuple[Any, ...] = (recurrent, True, NONE, *adaptive_values)
+            own: tuple[Any, ...] = (recurrent, False, True, NONE, *adaptive_values)
         else:
             rows = neurons_back.BACK_ROWS * (1 + together)
             kernel, state = neurons_back.backpropagate_recurrent, np.full((rows, n), np.nan, np.float32)
-            own = (recurrent,)
+            own = (recurrent, False)
         kernel(*given, state, *own)
         return delta
 
@@ -393,6 +394,7 @@ def test_gradients_are_carried(reset: int, cell: Cells, detach: bool, data: st.D
             carried,
             np.full((8, n), np.nan, np.float32),
             np.ascontiguousarray(cell.recurrent.T),
+            False,
             detach,
             *cell.values,
             np.full(adaptive, np.nan, np.float32),
