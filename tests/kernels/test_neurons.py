@@ -105,8 +105,6 @@ def expected_states(cell: Cells, reset: int) -> States:
     return states
 
 
-
-
 def run(cell: Cells, reset: int, *, constant: bool, carried: FloatArray = NOT_CARRIED) -> tuple[FloatArray, Events]:
     """Run the kernel on scratch full of rubbish, its indices in a buffer with a guard behind the documented size."""
     samples, _, n = cell.current.shape
