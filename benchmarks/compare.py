@@ -23,14 +23,14 @@ from typing import Any
 
 from compare_report import draw, markdown
 from peers import ROWS, missing
-from workload_data import make_batches
+from workload_data import held_out_batches, make_batches
 from workloads import WORKLOADS, save_batches
 
 from snnsim.errors import DataError
 from snnsim.files import write_text
 
 WORKER = Path(__file__).with_name("worker.py")
-MEASURES = ("train_sps", "infer_sps", "peak_mb", "first_step_cold_s", "first_step_warm_s", "loss_40")
+MEASURES = ("train_sps", "infer_sps", "peak_mb", "first_step_cold_s", "first_step_warm_s", "loss_40", "accuracy")
 AGREEMENT = 0.05
 
 Cells = dict[str, dict[str, dict[str, Any]]]
@@ -106,11 +106,14 @@ def compare(
         for name in workloads:
             workload = WORKLOADS[name]
             try:
-                batches = make_batches(workload, settings.seed, data_dir, settings.batch or workload.batch)
+                size = settings.batch or workload.batch
+                batches = make_batches(workload, settings.seed, data_dir, size)
+                held_out = held_out_batches(workload, settings.seed, data_dir, size)
             except DataError as error:
                 cells[name] = {row: {"missing": str(error)} for row in rows}
                 continue
             save_batches(Path(folder, f"{name}.npz"), batches)
+            save_batches(Path(folder, f"{name}-held-out.npz"), held_out)
         for repeat in range(settings.repeats):
             for name in workloads:
                 for row in rows:
@@ -159,7 +162,7 @@ def measure(
     cache = folder / f"cache-{name}-{row}"
     cache.mkdir(exist_ok=True)
     arguments = ["--workload", name, "--row", row, "--seed", str(settings.seed)]
-    arguments += ["--batches", str(folder / f"{name}.npz")]
+    arguments += ["--batches", str(folder / f"{name}.npz"), "--held-out", str(folder / f"{name}-held-out.npz")]
     arguments += ["--steps", str(settings.steps), "--seconds", str(settings.seconds)]
     if earlier:
         cold = earlier[0]["first_step_cold_s"]

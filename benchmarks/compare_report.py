@@ -53,19 +53,19 @@ def workload_table(name: str, cells: dict[str, Cell]) -> str:
         f"## {name}",
         "",
         "| | training, samples/s | inference, samples/s | of the fastest peer | of snnTorch or Norse "
-        "| peak memory, MB | first step, cold / warm | loss |",
-        "|---|---|---|---|---|---|---|---|",
+        "| peak memory, MB | first step, cold / warm | loss | accuracy |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     notes = []
     for row, cell in cells.items():
         if "train_sps" not in cell:
-            lines.append(f"| {row} | {cell.get('missing') or 'failed: ' + cell['failed']} | | | | | | |")
+            lines.append(f"| {row} | {cell.get('missing') or 'failed: ' + cell['failed']} | | | | | | | |")
             continue
         lines.append(
             f"| {_marked(row, cell)} | {_spread(cell, 'train_sps')} | {_spread(cell, 'infer_sps')} "
             f"| {_ratios(cell, cells, None)} | {_ratios(cell, cells, SPIKING)} "
             f"| {_spread(cell, 'peak_mb')} | {cell['first_step_cold_s']:.1f} s / {cell['first_step_warm_s']:.1f} s "
-            f"| {_loss(row, cell)} |"
+            f"| {_loss(row, cell)} | {100 * cell['accuracy']:.1f} % |"
         )
         notes += [f"- {row}, {note}" for note in cell["notes"]]
     return "\n".join([*lines, "", *notes]).strip()

@@ -1,6 +1,6 @@
 """Bring docs/performance.md up to date from what the benchmarks measured.
 
-    python benchmarks/performance_page.py compare.json limits.json scaling.json latency.json counting.json
+    python benchmarks/performance_page.py compare.json limits.json compact.json scaling.json latency.json counting.json
 
 The files are what ``--json`` of the commands of these names wrote, in this order. Each part of the page between
 ``<!-- NAME -->`` and ``<!-- end -->`` is written anew, the figures go to docs/figures/. What stands outside of these
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import compact
 import compare_report
 import counting
 import latency
@@ -21,7 +22,7 @@ import limits_report
 import scaling_figures
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PARTS = ("compare", "limits", "scaling", "latency", "counting")
+PARTS = ("compare", "limits", "compact", "scaling", "latency", "counting")
 Results = dict[str, Any]
 
 
@@ -59,6 +60,11 @@ def of_compare(results: Results, figures: Path) -> str:
 def of_limits(results: Results, figures: Path) -> str:
     """Write the tables of the limit view."""
     return f"{machine(results)}\n\n{limits_report.markdown(results)}"
+
+
+def of_compact(results: Results, figures: Path) -> str:
+    """Write the table of surrogates."""
+    return f"{machine(results)}\n\n{compact.markdown(results)}"
 
 
 def of_scaling(results: Results, figures: Path) -> str:
@@ -121,6 +127,7 @@ def _lower(tables: str) -> str:
 BODIES: dict[str, Callable[[Results, Path], str]] = {
     "compare": of_compare,
     "limits": of_limits,
+    "compact": of_compact,
     "scaling": of_scaling,
     "latency": of_latency,
     "counting": of_counting,

@@ -1,5 +1,6 @@
 """Batches of the workloads: images and recordings from snnsim's loaders, encoded once for everybody."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from workloads import BATCHES, Batch, FloatArray, Workload
 
 from snnsim.config.schema import DataSpec
-from snnsim.datasets import Binning, Recordings, load
+from snnsim.datasets import Binning, Recordings, Samples, load
 from snnsim.evaluation import analog
 from snnsim.events import Events
 
@@ -15,6 +16,44 @@ RECORDINGS = 1000
 RATE_GAIN = 0.3
 EVENT_DENSITY = 0.015
 MICROSECONDS = 1000  # a step of recorded events
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The samples of a data set that are for training, or those that are held out."""
+
+    workload: Workload
+    samples: Samples
+    scale: float
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def batch(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+        """Make a batch of some of them."""
+        x, workload = self.samples.x, self.workload
+        if isinstance(x, Recordings):
+            rows = np.sort(rows)
+            return Batch(x[rows].arranged((workload.inputs,)).events(workload.steps), self._classes(rows))
+        return of_images(workload, analog(x[rows], self.scale), self._classes(rows), rng)
+
+    def _classes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.samples.y[rows].astype(np.int64)
+
+
+def parts(workload: Workload, data_dir: Path | None) -> tuple[Part, Part]:
+    """Read what a workload with a data set is trained with, and what is held out.
+
+    Raises
+    ------
+    DataError
+        The data set is not on this machine.
+    """
+    if workload.data == "nmnist":
+        found = load(DataSpec(name="nmnist", limit=RECORDINGS), data_dir, Binning(time_window=MICROSECONDS))
+    else:
+        found = load(DataSpec(name="fashion-mnist"), data_dir)
+    return Part(workload, found.train, found.scale), Part(workload, found.test, found.scale)
 
 
 def make_batches(workload: Workload, seed: int, data_dir: Path | None, size: int) -> list[Batch]:
@@ -28,12 +67,28 @@ def make_batches(workload: Workload, seed: int, data_dir: Path | None, size: int
     rng = np.random.default_rng([seed, 0])
     if workload.data is None:
         return [synthetic(workload, rng, size) for _ in range(BATCHES)]
+    train, _ = parts(workload, data_dir)
     if workload.data == "nmnist":
-        return recorded(workload, rng, size, data_dir)
-    samples = load(DataSpec(name="fashion-mnist"), data_dir)
-    rows = rng.integers(0, len(samples.train), (BATCHES, size))
-    x, y = samples.train.values, samples.train.y.astype(np.int64)
-    return [of_images(workload, analog(x[chosen], samples.scale), y[chosen], rng) for chosen in rows]
+        chosen = np.resize(rng.permutation(len(train)), (BATCHES, size))
+    else:
+        chosen = rng.integers(0, len(train), (BATCHES, size))
+    return [train.batch(rows, rng) for rows in chosen]
+
+
+def held_out_batches(workload: Workload, seed: int, data_dir: Path | None, size: int) -> list[Batch]:
+    """Draw batches of samples that no training sees: as many, or as few as the set has different samples for.
+
+    Raises
+    ------
+    DataError
+        The data set is not on this machine.
+    """
+    rng = np.random.default_rng([seed, 2])
+    if workload.data is None:
+        return [synthetic(workload, rng, size) for _ in range(BATCHES)]
+    _, held_out = parts(workload, data_dir)
+    count = min(BATCHES, max(1, len(held_out) // size))
+    return [held_out.batch(rows, rng) for rows in np.resize(rng.permutation(len(held_out)), (count, size))]
 
 
 def of_images(workload: Workload, x: FloatArray, y: NDArray[np.int64], rng: np.random.Generator) -> Batch:
@@ -51,17 +106,3 @@ def synthetic(workload: Workload, rng: np.random.Generator, size: int) -> Batch:
     rates = np.minimum(EVENT_DENSITY * rates / rates.mean(axis=1, keepdims=True), 0.5)
     y = rng.integers(0, workload.classes, size)
     return Batch(Events.from_dense(rng.random((workload.steps, size, workload.inputs), np.float32) < rates[y]), y)
-
-
-def recorded(workload: Workload, rng: np.random.Generator, size: int, data_dir: Path | None) -> list[Batch]:
-    """Take recordings of the set's first thousand, binned to steps of a millisecond."""
-    spec = DataSpec(name="nmnist", limit=RECORDINGS)
-    samples = load(spec, data_dir, Binning(time_window=MICROSECONDS)).train
-    assert isinstance(samples.x, Recordings)
-    order = rng.permutation(len(samples))
-    batches = []
-    for k in range(BATCHES):
-        rows = np.sort(np.take(order, range(k * size, (k + 1) * size), mode="wrap"))
-        chosen = samples.x[rows].arranged((workload.inputs,))
-        batches.append(Batch(chosen.events(workload.steps), samples.y[rows].astype(np.int64)))
-    return batches

@@ -6,6 +6,7 @@ start.
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -126,19 +127,17 @@ def save_batches(path: Path, batches: list[Batch]) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes every name for allow_pickle
 
 
-def load_batches(path: Path, workload: Workload, most: int = BATCHES) -> list[Batch]:
-    """Read at most so many batches back."""
-    batches = []
+def load_batches(path: Path, workload: Workload, most: int = BATCHES) -> Iterator[Batch]:
+    """Read at most so many batches back, one after another."""
     with np.load(path) as stored:
         for k in range(min(most, sum(name.startswith("y") for name in stored.files))):
             y = stored[f"y{k}"]
             if workload.constant:
-                batches.append(Batch(stored[f"x{k}"], y))
+                yield Batch(stored[f"x{k}"], y)
             else:
                 indptr, indices = stored[f"indptr{k}"], stored[f"indices{k}"]
                 events = Events(indptr, indices, None, workload.steps, len(y), (workload.inputs,))
-                batches.append(Batch(events, y))
-    return batches
+                yield Batch(events, y)
 
 
 def cores() -> int:

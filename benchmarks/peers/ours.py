@@ -34,9 +34,9 @@ def layers(workload: Workload, surrogate: object) -> list[Any]:
 class Snnsim:
     """snnsim's network, trained as its own trainer does."""
 
-    def __init__(self, row: str, workload: Workload, weights: list[FloatArray]) -> None:
+    def __init__(self, surrogate: object, workload: Workload, weights: list[FloatArray]) -> None:
         self._workload, self._weights = workload, weights
-        self.network = Network.from_config(layers(workload, SURROGATES[row]), input_shape=workload.input_shape)
+        self.network = Network.from_config(layers(workload, surrogate), input_shape=workload.input_shape)
         self._loss, self._penalties, self._threads = make_loss(LossChoice.of("cross_entropy")), Penalties(), cores()
         self.restart()
 
@@ -72,4 +72,4 @@ def build(row: str, workload: Workload, weights: list[FloatArray]) -> Snnsim:
     """
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
-    return Snnsim(row, workload, weights)
+    return Snnsim(SURROGATES[row], workload, weights)

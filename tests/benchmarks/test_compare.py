@@ -12,12 +12,14 @@ import compare
 import numpy as np
 import peers
 import pytest
+import workload_data
 from compare_report import markdown
 from peers import ours
-from workload_data import make_batches, of_images, synthetic
+from workload_data import Part, held_out_batches, make_batches, of_images, synthetic
 from workloads import BATCHES, WORKLOADS, Batch, Workload, initial_weights, load_batches, save_batches
 
 from snnsim import Events, Network
+from snnsim.datasets import Samples
 
 SCRIPT = Path(compare.__file__)
 MEASURED = {*compare.MEASURES, *(f"{name}_range" for name in compare.MEASURES)}
@@ -66,14 +68,14 @@ def test_batches_are_kept(name: str, tmp_path: Path) -> None:
     workload = WORKLOADS[name]
     batches = drawn(workload, 3)
     save_batches(tmp_path / "batches.npz", batches)
-    read = load_batches(tmp_path / "batches.npz", workload)
+    read = list(load_batches(tmp_path / "batches.npz", workload))
     assert len(read) == len(batches)
     for one, other in zip(batches, read, strict=True):
         np.testing.assert_array_equal(one.dense(), other.dense())
         np.testing.assert_array_equal(one.y, other.y)
         steps = () if workload.constant else (workload.steps,)
         assert one.dense().shape == (*steps, 3, workload.inputs)
-    assert len(load_batches(tmp_path / "batches.npz", workload, 1)) == 1
+    assert len(list(load_batches(tmp_path / "batches.npz", workload, 1))) == 1
 
 
 def test_synthetic_events() -> None:
@@ -86,11 +88,54 @@ def test_synthetic_events() -> None:
     assert 0.012 < np.mean([batch.dense().mean() for batch in first]) < 0.018
 
 
+def numbered(workload: Workload, count: int) -> Part:
+    """Return images each of which is as bright as its number."""
+    x = np.repeat(np.arange(count, dtype=np.uint8)[:, None], workload.inputs, axis=1)
+    return Part(workload, Samples(x, np.arange(count) % 10, np.arange(count)), 1 / 255)
+
+
+def test_held_out_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are of the part for testing, each sample once, or drawn anew; and as large as those of the training."""
+    workload = WORKLOADS["W1"]
+    monkeypatch.setattr(workload_data, "parts", lambda *_: (numbered(workload, 5), numbered(workload, 11)))
+    batches = held_out_batches(workload, 0, None, 4)
+    numbers = np.rint(255 * np.concatenate([batch.dense()[:, 0] for batch in batches]))
+    assert [len(batch.y) for batch in batches] == [4, 4]
+    assert len(set(numbers)) == 8
+    assert numbers.max() > 4
+    np.testing.assert_array_equal(np.concatenate([batch.y for batch in batches]), numbers % 10)
+    assert len(held_out_batches(workload, 0, None, 1)) == BATCHES
+    assert [len(batch.y) for batch in held_out_batches(workload, 0, None, 12)] == [12]
+    trained, tested = (make(WORKLOADS["W4"], 0, None, 4) for make in (make_batches, held_out_batches))
+    assert not any(np.array_equal(one.dense(), other.dense()) for one in trained for other in tested)
+
+
 def worker(name: str, row: str, folder: Path) -> dict[str, Any]:
     """Measure a row on a few samples that are drawn."""
-    save_batches(folder / f"{name}.npz", drawn(WORKLOADS[name], 4))
-    arguments = ["--workload", name, "--row", row, "--seed", "0", "--batches", str(folder / f"{name}.npz")]
-    return compare.run_worker([*arguments, "--steps", "4", "--seconds", "0.01"], folder, 300)
+    return measured(name, row, folder, drawn(WORKLOADS[name], 4), drawn(WORKLOADS[name], 4), 4)
+
+
+def measured(
+    name: str, row: str, folder: Path, batches: list[Batch], held_out: list[Batch], steps: int
+) -> dict[str, Any]:
+    """Measure a row on given batches."""
+    save_batches(folder / "batches.npz", batches)
+    save_batches(folder / "held-out.npz", held_out)
+    arguments = ["--workload", name, "--row", row, "--seed", "0", "--batches", str(folder / "batches.npz")]
+    arguments += ["--held-out", str(folder / "held-out.npz"), "--steps", str(steps), "--seconds", "0.01"]
+    return compare.run_worker(arguments, folder, 300)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_core")
+@pytest.mark.parametrize("row", ["snnsim", "torch-expert"])
+def test_accuracy(row: str, tmp_path: Path) -> None:
+    """After 40 steps samples of 20 classes that no step has seen are told apart far better than by chance."""
+    if reason := peers.missing(row):
+        pytest.skip(reason)
+    workload = WORKLOADS["W4"]
+    batches, held_out = (make(workload, 0, None, 32) for make in (make_batches, held_out_batches))
+    assert 0.3 < measured("W4", row, tmp_path, batches, held_out, 40)["accuracy"] <= 1
 
 
 @pytest.mark.slow
@@ -123,7 +168,8 @@ def test_results(tmp_path: Path) -> None:
     assert list(results) == ["W4", "W1"]
     cell = results["W4"]["snnsim"]
     assert cell.keys() - {"loss_agrees"} == MEASURED | {"repeats", "reset", "disturbed", "notes", "versions"}
-    assert all(cell[name] > 0 for name in compare.MEASURES)
+    assert all(cell[name] > 0 for name in compare.MEASURES if name != "accuracy")
+    assert 0 <= cell["accuracy"] <= 1
     assert cell["first_step_warm_s"] < cell["first_step_cold_s"]
     assert "fashion-mnist" in results["W1"]["snnsim"]["missing"]
     assert "## W4" in done.stdout
@@ -192,6 +238,7 @@ def test_medians_ratios_and_losses() -> None:
     assert (cells["snnsim"]["train_sps"], cells["snnsim"]["train_sps_range"]) == (200, [100, 300])
     assert [cell["loss_agrees"] for cell in cells.values()] == [True, False, True, True]
     table = markdown({"W1": cells})
+    assert "| 1.0000 | 100.0 % |" in table
     assert "| W1 | snnsim | training | torch-expert | 0.50 | snntorch | 2.00 |" in table
     assert "1.2000 (delayed reset, differs by more than 5 %)" in table
 

@@ -28,13 +28,20 @@ COSTS = {"without_ms": 3.0, "with_ms": 3.09, "cost_percent": 3.0}
 COUNTING = {"median": COSTS, "least": COSTS, "rounds": 3, "disturbed": False}
 LATENCY = {"median_ms": 2.0, "p95_ms": 3.0, "disturbed": False, "events_a_sample": 100.0}
 
+CELL = dict.fromkeys(("accuracy", "accuracy_sd", "difference", "difference_sd", "spikes", "train_sps", "speed"), 1.0)
+COMPACT: dict[str, Any] = CELL | {"active": [0.5], "step_ms": None}
+
 
 def measured() -> dict[str, Any]:
-    """Return what the four commands write, without measuring."""
+    """Return what the commands write, without measuring."""
     run = dict.fromkeys(compare.MEASURES, 1.0) | {"disturbed": False, "notes": [], "versions": {"snnsim": "1"}}
     return {
         "compare": {"W1": {"snnsim": compare.summary("snnsim", [run])}},
         "limits": {"machine": ABOUT, "rates": {"1": RATES}, "workloads": {"W1": FOUND}},
+        "compact": {
+            "machine": ABOUT,
+            "workloads": {"W1": {"epochs": 2, "seeds": 3, "surrogates": {"boxcar": COMPACT}}},
+        },
         "scaling": {
             "machine": ABOUT,
             "axes": {axis: [POINT | {"value": value} for value in values] for axis, values in scaling.AXES.items()},
@@ -64,6 +71,7 @@ def test_parts_are_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert written.startswith(page[: page.index("<!-- compare -->")])
     assert "| density | 0.1 % \\* | 0.200 | 0.40 | 0.100 | 0.50 | 0.100 / 0.125 |" in written
     assert "| W1 | snnsim | 2.000 ms | 3.000 ms | 100 | 50,000 |" in written
+    assert "| W1 | boxcar | 100.0 ± 100.0 | +100.0 ± 100.0 | 1 | 50 % | 1 | 1.00 |  |" in written
     assert "An Old One, 2 cores" in written
     assert "### W1" in written
     for figure in ("peers", "density", "scaling"):
