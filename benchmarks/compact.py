@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
@@ -25,7 +26,7 @@ from workloads import SLOPE, THRESHOLD, WORKLOADS, Batch, Workload, cores, initi
 
 from snnsim.errors import DataError
 from snnsim.files import write_text
-from snnsim.layers import conv, dense
+from snnsim.layers import conv, dense, neurons
 from snnsim.layers.neurons import FiringNeurons
 from snnsim.surrogates import derivative
 
@@ -41,8 +42,9 @@ SURROGATES: dict[str, dict[str, float]] = {
 EPOCHS = {"W1": 2, "W2": 2, "W3": 1, "W4": 1, "W5": 10}
 DRAWN_STEPS, DRAWN_TESTS = 200, 20
 WARM_UP = 5
-# Up to which part of its places a gradient is taken one by one.
+# Up to which part of its places a gradient is taken one by one: never, and always.
 WAYS = {"everywhere": 0.0, "needed": 1.0}
+BOUNDS = [(dense, "NEEDED_UP_TO"), (conv, "NEEDED_UP_TO"), (conv, "FEWER_UP_TO"), (neurons, "NEEDED_UP_TO")]
 WAY_STEPS = 15
 
 
@@ -122,8 +124,8 @@ def active(workload: Workload, peer: Snnsim, name: str, batch: Encoded) -> list[
 
 
 def bounded(workload: Workload) -> bool:
-    """Whether a layer chooses between a gradient everywhere and where it is needed: not below the readout."""
-    return workload.kind != "recurrent" and len(workload.weights) > 2
+    """Whether a layer chooses between a gradient everywhere and where it is needed: not below the readout alone."""
+    return len(workload.weights) > 2
 
 
 def ways(peer: Snnsim, batch: Encoded) -> dict[str, float]:
@@ -131,7 +133,9 @@ def ways(peer: Snnsim, batch: Encoded) -> dict[str, float]:
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(WAY_STEPS):
         for way, bound in WAYS.items():
-            with replaced(dense, "NEEDED_UP_TO", bound), replaced(conv, "NEEDED_UP_TO", bound):
+            with ExitStack() as stack:
+                for module, constant in BOUNDS:
+                    stack.enter_context(replaced(module, constant, bound))
                 began = time.perf_counter()
                 peer.train_step(batch)
                 times[way].append(time.perf_counter() - began)

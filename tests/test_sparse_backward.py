@@ -47,6 +47,7 @@ def gradients(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense, "NEEDED_UP_TO", up_to)
         patch.setattr(conv, "NEEDED_UP_TO", up_to)
+        patch.setattr(conv, "FEWER_UP_TO", up_to)
         patch.setattr(neurons, "NEEDED_UP_TO", up_to)
         if active is not None:
             patch.setattr(FiringNeurons, "active", active)

@@ -15,7 +15,7 @@ from snnsim.spec import LossChoice, OptimizerChoice
 from snnsim.training.optimizers import make_optimizer
 
 Encoded = tuple[BatchInput, NDArray[np.int64]]
-SURROGATES = {"snnsim": {"fast_sigmoid": SLOPE}, "snnsim-compact": {"triangle": 0.5}}
+SURROGATES = {"snnsim": {"fast_sigmoid": SLOPE}, "snnsim-compact": {"triangle": 0.25}}
 
 
 def layers(workload: Workload, surrogate: object) -> list[Any]:

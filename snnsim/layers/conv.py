@@ -31,8 +31,9 @@ GRADIENT_DENSE_FROM = 0.35
 # more than theirs, and they are scattered one by one.
 GATHER_FROM = 1.0
 
-# Up to which part of the input gradient's places one product each beats the product of all (one core, Zen 3, AVX2).
-NEEDED_UP_TO = 0.2
+# Up to which part of the input gradient's places one product each beats the product of all, and the fewer products of
+# Toom and Cook. In whole training steps on one core (Zen 4) they break even at 0.13 and 0.05.
+NEEDED_UP_TO, FEWER_UP_TO = 0.12, 0.05
 # By how much fewer products have to be less work than all of them.
 LEAST_GAIN = 1.1
 
@@ -105,8 +106,7 @@ class Conv2d(Affine):
         pixel = (group * height + y + window.before[0]) * width + x + window.before[1]
         padded_of = (pixel * self.group_inputs + within).astype(np.int32)
         self._products = ImageProducts(window, groups, out, self._orders, padded_of)
-        self._gain = ToomCook.gain(window, groups, out)
-        self._toom_cook = ToomCook(window, out) if self._gain > LEAST_GAIN else None
+        self._toom_cook = ToomCook(window, out) if ToomCook.gain(window, groups, out) > LEAST_GAIN else None
         runs = window.runs
         self._reached = (window.hits(0), runs.ptr, runs.tap, runs.out, runs.length)
         # Which taps have a row, or a column, of the image: [kernel, size].
@@ -115,7 +115,7 @@ class Conv2d(Affine):
     @property
     def needed_up_to(self) -> float:
         """Up to which part of the input gradient's places one product each beats the product of all, or fewer."""
-        return NEEDED_UP_TO / self._gain if self._toom_cook else NEEDED_UP_TO
+        return FEWER_UP_TO if self._toom_cook else NEEDED_UP_TO
 
     @property
     def _bias(self) -> FloatArray:
