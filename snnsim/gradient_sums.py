@@ -37,8 +37,9 @@ class Share:
             return {}
         if layer not in self._begun:
             self._begun.add(layer)
-            if self._before is not None:
-                self._before._done[layer].wait()
+            before = self._before  # another thread may end all shares meanwhile
+            if before is not None:
+                before._done[layer].wait()
             else:
                 for gradient in self._sums[layer].values():
                     gradient.T[...] = 0
